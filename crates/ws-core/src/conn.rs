@@ -1,0 +1,231 @@
+//! A WebSocket over any tokio byte stream.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Buf;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{
+    error::{Error, Step},
+    frame::CloseFrame,
+    message::Message,
+    session::Session,
+};
+
+/// Reads that one call may make before it lets other tasks run.
+const READS_PER_POLL: usize = 16;
+
+/// One open WebSocket.
+///
+/// *Cancel safe* here means: a future that is dropped before it is ready
+/// neither loses a message nor leaves half of one on the wire; the operation is
+/// continued by whichever call comes next.
+///
+/// Dropping the connection closes the byte stream without a closing handshake.
+#[derive(Debug)]
+pub struct Connection<S> {
+    io: S,
+    session: Session,
+    /// The stream has failed or ended; nothing more is asked of it.
+    dead: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(crate) const fn new(io: S, session: Session) -> Self {
+        Self { io, session, dead: false }
+    }
+
+    /// Receives the next message; `None` after a closing handshake.
+    ///
+    /// Answers pings and a close on the way, and writes what
+    /// [`feed`](Self::feed) has queued.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Protocol`], once, if the peer breaks a rule.
+    /// - [`Error::UnexpectedEof`] if the stream ends without a closing handshake.
+    /// - [`Error::Io`] if the stream fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn next(&mut self) -> Result<Option<Message>, Error> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Queues `message` as soon as fewer than [`Limits::max_out`] bytes wait;
+    /// it goes out with the next [`next`](Self::next), [`flush`](Self::flush)
+    /// or [`close`](Self::close).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropped before it is ready, the message was not queued.
+    ///
+    /// [`Limits::max_out`]: crate::Limits::max_out
+    pub async fn feed(&mut self, message: &Message) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_room(cx)).await?;
+        self.session.send(message)
+    }
+
+    /// Queues `message` and writes everything that waits.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Closed`] once a close was sent or received.
+    /// - [`Error::Config`] for a ping or pong over 125 bytes.
+    /// - [`Error::Io`] if the stream fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe in that no frame is torn; whether the message was queued is
+    /// not known. Who must know uses [`feed`](Self::feed).
+    pub async fn send(&mut self, message: &Message) -> Result<(), Error> {
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// Writes everything that waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the stream fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Returns whether [`feed`](Self::feed) would queue without waiting.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.session.has_room()
+    }
+
+    /// Returns whether something waits to be written.
+    #[must_use]
+    pub fn has_transmit(&self) -> bool {
+        self.session.has_transmit()
+    }
+
+    /// Returns the close frame that the peer sent, if it gave a code.
+    #[must_use]
+    pub fn close_frame(&self) -> Option<&CloseFrame> {
+        self.session.close_frame()
+    }
+
+    /// Closes: sends `frame`, drops what the peer still sends until it answers,
+    /// and ends the stream. Takes at most `wait`; then the stream is dropped
+    /// as it is. On a connection that is already closed it only ends the stream.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Timeout`] if the peer did not answer within `wait`.
+    /// - as [`next`](Self::next).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a second call goes on where the first was dropped.
+    pub async fn close(
+        &mut self,
+        frame: Option<&CloseFrame>,
+        wait: Duration,
+    ) -> Result<(), Error> {
+        self.session.close(frame)?;
+        let ended = tokio::time::timeout(wait, async {
+            while self.next().await?.is_some() {}
+            self.flush().await?;
+            poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await.map_err(Error::Io)
+        });
+        ended.await.unwrap_or(Err(Error::Timeout(Step::Close)))
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        for _ in 0..READS_PER_POLL {
+            match self.session.poll_event() {
+                Ok(Some(message)) => return Poll::Ready(Ok(Some(message))),
+                Ok(None) => {}
+                Err(error) => {
+                    // The close frame goes as far as the socket takes it now; a
+                    // peer that breaks rules is not waited for.
+                    let _best_effort = self.poll_flush(cx);
+                    return Poll::Ready(Err(Error::Protocol(error)));
+                }
+            }
+            // A failed write is not reported here: what the peer sent before it
+            // went away is still to be read.
+            let written = self.poll_flush(cx);
+            if self.session.is_ended() {
+                return written.map(|_| Ok(None));
+            }
+            if self.dead {
+                return Poll::Ready(Err(Error::UnexpectedEof));
+            }
+            if ready!(self.poll_fill(cx)?) == 0 {
+                self.dead = true;
+                return Poll::Ready(Err(Error::UnexpectedEof));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads into spare capacity, which stays uninitialised until then.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Error>> {
+        let input = self.session.input();
+        let read = std::pin::pin!(tokio::io::AsyncReadExt::read_buf(&mut self.io, input));
+        read.poll(cx).map_err(Error::Io)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut wrote = false;
+        while let Some(bytes) = self.session.poll_transmit() {
+            match Pin::new(&mut self.io).poll_write(cx, bytes) {
+                Poll::Ready(Ok(0)) => {
+                    return Poll::Ready(Err(Error::Io(io::ErrorKind::WriteZero.into())));
+                }
+                Poll::Ready(Ok(written)) => self.session.transmitted(written),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Error::Io(error))),
+                Poll::Pending => return Poll::Pending,
+            }
+            wrote = true;
+        }
+        // Streams that buffer (TLS) need the nudge; TCP does nothing here.
+        if wrote {
+            return Pin::new(&mut self.io).poll_flush(cx).map_err(Error::Io);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.session.has_room() {
+            return Poll::Ready(Ok(()));
+        }
+        match self.poll_flush(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            _ if self.session.has_room() => Poll::Ready(Ok(())),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+impl<S> Connection<S> {
+    /// Returns the stream and the bytes of the peer that were not looked at.
+    #[must_use]
+    pub fn into_parts(mut self) -> (S, bytes::Bytes) {
+        let input = self.session.input();
+        let rest = input.copy_to_bytes(input.len());
+        (self.io, rest)
+    }
+}

@@ -1,0 +1,52 @@
+//! Messages to bytes, in one contiguous block that is written in one go.
+
+use std::io;
+
+use bytes::{Buf, BytesMut};
+
+use crate::{
+    frame::{Header, OpCode},
+    mask::{Keys, mask_append},
+};
+
+/// An emptied block larger than this is given back: one large message must not
+/// cost its size for the rest of the connection.
+const KEEP: usize = 16 << 10;
+
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    /// Present in the client role, which must mask (RFC 6455, section 5.3).
+    keys: Option<Keys>,
+    out: BytesMut,
+}
+
+impl Encoder {
+    pub(crate) fn new(keys: Option<Keys>) -> Self {
+        Self { keys, out: BytesMut::new() }
+    }
+
+    /// Appends one frame; copying and masking are a single pass.
+    pub(crate) fn put(&mut self, opcode: OpCode, fin: bool, payload: &[u8]) -> io::Result<()> {
+        let mask = self.keys.as_mut().map(Keys::next_key).transpose()?;
+        let header = Header { fin, opcode, mask, payload_len: payload.len() as u64 };
+        header.put(&mut self.out);
+        match mask {
+            Some(key) => mask_append(&mut self.out, payload, key, 0),
+            None => self.out.extend_from_slice(payload),
+        }
+        Ok(())
+    }
+
+    /// The bytes that wait to be written.
+    pub(crate) fn pending(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// Drops `written` bytes from the front.
+    pub(crate) fn written(&mut self, written: usize) {
+        self.out.advance(written.min(self.out.len()));
+        if self.out.is_empty() && self.out.capacity() > KEEP {
+            self.out = BytesMut::new();
+        }
+    }
+}

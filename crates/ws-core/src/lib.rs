@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+
+mod decode;
+mod encode;
+mod error;
+mod frame;
+mod limits;
+mod mask;
+mod message;
+mod session;
+mod utf8;
+
+#[cfg(feature = "tokio")]
+mod conn;
+#[cfg(feature = "tokio")]
+mod dial;
+#[cfg(feature = "tokio")]
+mod endpoint;
+#[cfg(feature = "tokio")]
+mod handshake;
+
+pub use crate::{
+    error::{Error, ProtocolError, Step},
+    frame::{CloseCode, CloseFrame, Header, OpCode},
+    limits::Limits,
+    mask::{Keys, mask_append, mask_in_place},
+    message::Message,
+    session::{Role, Session},
+    utf8::{Utf8Bytes, Utf8Error, Utf8Stream},
+};
+
+#[cfg(feature = "tokio")]
+pub use crate::{
+    conn::Connection,
+    dial::dial,
+    endpoint::Endpoint,
+    handshake::{
+        ClientHandshake, ClientRequest, HandshakeError, Response, ServerHandshake, ServerRequest,
+        accept, connect,
+    },
+};

@@ -1,0 +1,255 @@
+//! One end of a WebSocket after the opening handshake: who masks, what may
+//! follow what, pongs, and the closing handshake. No I/O and no clock.
+//!
+//! ```text
+//!            close()                    peer's close
+//!   Open ---------------> Closing ---------------------> Ended
+//!    |  \___ peer's close: echoed ____________________/    ^
+//!    |______ a broken rule: close frame with its code _____|
+//! ```
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{
+    decode::{Decoder, Incoming},
+    encode::Encoder,
+    error::{Error, ProtocolError},
+    frame::{CloseFrame, MAX_CONTROL, OpCode},
+    limits::Limits,
+    mask::Keys,
+    message::Message,
+};
+
+/// Free room that a read should find in the input block.
+const READ_ROOM: usize = 4 << 10;
+
+/// Which end of the connection we are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a connection has two ends")]
+pub enum Role {
+    /// Masks what it sends, refuses masked frames.
+    Client,
+    /// Sends unmasked, refuses unmasked frames.
+    Server,
+}
+
+/// The protocol core of one connection.
+///
+/// Drive it in this loop; calls that are not needed are harmless:
+///
+/// 1. put what the peer sent into [`input`](Self::input);
+/// 2. call [`poll_event`](Self::poll_event) until it returns `None`;
+/// 3. write [`poll_transmit`](Self::poll_transmit), and report it with
+///    [`transmitted`](Self::transmitted), until it returns `None`.
+///
+/// # Examples
+///
+/// ```
+/// use ws_core::{Limits, Message, Session};
+///
+/// let mut server = Session::server(Limits::default());
+/// server.input().extend_from_slice(&[0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d]);
+/// server.input().extend_from_slice(&[0x7f, 0x9f, 0x4d, 0x51, 0x58]);
+/// assert_eq!(server.poll_event()?, Some(Message::text("Hello")));
+/// # Ok::<(), ws_core::ProtocolError>(())
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    decoder: Decoder,
+    encoder: Encoder,
+    input: BytesMut,
+    max_out: usize,
+    /// The newest ping that is not answered yet. A pong may answer only the
+    /// latest ping (RFC 6455, section 5.5.3), so one is all we ever hold.
+    pong: Option<Bytes>,
+    state: State,
+    close_frame: Option<CloseFrame>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Open,
+    /// Our close frame is out, the peer's is not here.
+    Closing,
+    /// Close frames were exchanged, or the peer broke a rule.
+    Ended,
+}
+
+impl Session {
+    /// The client's end; `keys` mask what is sent.
+    #[must_use]
+    pub fn client(limits: Limits, keys: Keys) -> Self {
+        Self::new(Role::Client, limits, Some(keys))
+    }
+
+    /// The server's end.
+    #[must_use]
+    pub fn server(limits: Limits) -> Self {
+        Self::new(Role::Server, limits, None)
+    }
+
+    fn new(role: Role, limits: Limits, keys: Option<Keys>) -> Self {
+        Self {
+            decoder: Decoder::new(role, limits),
+            encoder: Encoder::new(keys),
+            input: BytesMut::new(),
+            max_out: limits.max_out,
+            pong: None,
+            state: State::Open,
+            close_frame: None,
+        }
+    }
+
+    /// Returns the block into which received bytes go, with room for more.
+    pub fn input(&mut self) -> &mut BytesMut {
+        if self.input.capacity() - self.input.len() < READ_ROOM {
+            self.input.reserve(2 * READ_ROOM);
+        }
+        &mut self.input
+    }
+
+    /// Returns the next message; `None` means that more input is needed or
+    /// that the connection has ended.
+    ///
+    /// # Errors
+    ///
+    /// A [`ProtocolError`], once: the peer's close frame is queued, and nothing
+    /// it sends afterwards is looked at.
+    pub fn poll_event(&mut self) -> Result<Option<Message>, ProtocolError> {
+        while self.state != State::Ended {
+            let incoming = match self.decoder.decode(&mut self.input) {
+                Ok(Some(incoming)) => incoming,
+                Ok(None) => return Ok(None),
+                Err(error) => {
+                    self.fail(error);
+                    return Err(error);
+                }
+            };
+            match incoming {
+                Incoming::Text(text) => return Ok(Some(Message::Text(text))),
+                Incoming::Binary(bytes) => return Ok(Some(Message::Binary(bytes))),
+                Incoming::Pong(bytes) => return Ok(Some(Message::Pong(bytes))),
+                Incoming::Ping(bytes) => {
+                    self.pong = Some(bytes.clone());
+                    return Ok(Some(Message::Ping(bytes)));
+                }
+                Incoming::Close(frame) => self.handle_close(frame),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Queues a message; see [`has_room`](Self::has_room).
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Closed`] once a close frame was sent or received.
+    /// - [`Error::Config`] for a ping or pong over 125 bytes.
+    /// - [`Error::Io`] if there is no mask key to be had.
+    pub fn send(&mut self, message: &Message) -> Result<(), Error> {
+        if self.state != State::Open {
+            return Err(Error::Closed);
+        }
+        let (opcode, payload): (_, &[u8]) = match message {
+            Message::Text(text) => (OpCode::Text, text.as_ref()),
+            Message::Binary(bytes) => (OpCode::Binary, bytes),
+            Message::Ping(bytes) => (OpCode::Ping, bytes),
+            Message::Pong(bytes) => (OpCode::Pong, bytes),
+        };
+        if opcode.is_control() && payload.len() > MAX_CONTROL {
+            return Err(Error::Config("a ping or pong takes at most 125 bytes".into()));
+        }
+        self.encoder.put(opcode, true, payload).map_err(Error::Io)
+    }
+
+    /// Begins the closing handshake; a second call changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if there is no mask key to be had.
+    pub fn close(&mut self, frame: Option<&CloseFrame>) -> Result<(), Error> {
+        if self.state == State::Open {
+            self.state = State::Closing;
+            self.put_close(frame).map_err(Error::Io)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the next bytes for the peer.
+    pub fn poll_transmit(&mut self) -> Option<&[u8]> {
+        // The pong waits until what is queued is written: the peer that reads
+        // nothing gets one pong, however many pings it sends.
+        if self.encoder.pending().is_empty()
+            && self.state == State::Open
+            && let Some(pong) = self.pong.take()
+        {
+            self.encoder.put(OpCode::Pong, true, &pong).ok()?;
+        }
+        Some(self.encoder.pending()).filter(|bytes| !bytes.is_empty())
+    }
+
+    /// Reports that the first `written` bytes of
+    /// [`poll_transmit`](Self::poll_transmit) are on their way.
+    pub fn transmitted(&mut self, written: usize) {
+        self.encoder.written(written);
+    }
+
+    /// Returns whether fewer than [`Limits::max_out`] bytes wait to be written.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.encoder.pending().len() < self.max_out
+    }
+
+    /// Returns whether anything waits to be written.
+    #[must_use]
+    pub fn has_transmit(&self) -> bool {
+        !self.encoder.pending().is_empty() || (self.pong.is_some() && self.state == State::Open)
+    }
+
+    /// Returns whether the closing handshake is complete or the peer broke a
+    /// rule: no more events will come.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    /// Returns whether the stream may not end here: inside a frame, inside a
+    /// fragmented message, or before the closing handshake.
+    #[must_use]
+    pub fn is_cut_by_eof(&self) -> bool {
+        self.state != State::Ended || self.decoder.is_mid_message()
+    }
+
+    /// Returns the close frame that the peer sent, if it gave a code.
+    #[must_use]
+    pub fn close_frame(&self) -> Option<&CloseFrame> {
+        self.close_frame.as_ref()
+    }
+
+    /// Echoes only the code (RFC 6455, section 5.5.1): the reason is the
+    /// peer's own.
+    fn handle_close(&mut self, frame: Option<CloseFrame>) {
+        if self.state == State::Open {
+            let echo = frame.as_ref().map(|f| CloseFrame::new(f.code, ""));
+            // Without a mask key the close frame is left out; the end is the same.
+            let _unsent = self.put_close(echo.as_ref());
+        }
+        self.close_frame = frame;
+        self.state = State::Ended;
+    }
+
+    fn fail(&mut self, error: ProtocolError) {
+        if self.state == State::Open {
+            let _unsent = self.put_close(Some(&CloseFrame::new(error.close_code(), "")));
+        }
+        self.state = State::Ended;
+    }
+
+    fn put_close(&mut self, frame: Option<&CloseFrame>) -> std::io::Result<()> {
+        let payload = frame.map(CloseFrame::payload).unwrap_or_default();
+        self.encoder.put(OpCode::Close, true, &payload)
+    }
+}
+
+#[cfg(test)]
+mod tests;
