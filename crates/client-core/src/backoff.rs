@@ -1,0 +1,180 @@
+//! When to try again.
+
+use std::time::{Duration, Instant};
+
+use crate::rng::Rng;
+
+/// How long to wait between attempts to connect.
+///
+/// The first wait is random between zero and [`first`](Self::first), so that
+/// clients which lost the same server do not return in the same instant. The
+/// n-th wait is random between half of and all of `first * factor^(n-1)`, at
+/// most [`max`](Self::max). A connection counts as good, and the count starts
+/// again, only after [`reset_after`](Self::reset_after).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// let calm = client_core::Backoff::default().max(Duration::from_secs(60));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Backoff {
+    first: Duration,
+    max: Duration,
+    factor: f64,
+    reset_after: Duration,
+}
+
+impl Default for Backoff {
+    /// 1 s, growing by 1.6 up to 10 s; reset after 30 s.
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(1),
+            max: Duration::from_secs(10),
+            factor: 1.6,
+            reset_after: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Backoff {
+    /// Sets the upper end of the first wait. Default 1 s.
+    #[must_use]
+    pub const fn first(mut self, wait: Duration) -> Self {
+        self.first = wait;
+        self
+    }
+
+    /// Sets the longest wait. Default 10 s.
+    #[must_use]
+    pub const fn max(mut self, wait: Duration) -> Self {
+        self.max = wait;
+        self
+    }
+
+    /// Sets by what the wait grows, 1.0 to 10.0; values outside are taken as
+    /// the nearer end. Default 1.6.
+    #[must_use]
+    pub fn factor(mut self, factor: f64) -> Self {
+        self.factor = if factor.is_nan() { 1.0 } else { factor.clamp(1.0, 10.0) };
+        self
+    }
+
+    /// Sets how long a connection must last before a loss counts as the first
+    /// again. Default 30 s.
+    #[must_use]
+    pub const fn reset_after(mut self, stable: Duration) -> Self {
+        self.reset_after = stable;
+        self
+    }
+}
+
+/// A [`Backoff`] at work: counts attempts and draws the waits.
+#[derive(Clone, Debug)]
+pub struct Retry {
+    policy: Backoff,
+    rng: Rng,
+    attempt: u32,
+    connected_at: Option<Instant>,
+}
+
+impl Retry {
+    /// Begins with no failure counted.
+    #[must_use]
+    pub const fn new(policy: Backoff, rng: Rng) -> Self {
+        Self { policy, rng, attempt: 0, connected_at: None }
+    }
+
+    /// Counts a failure or loss at `now`; returns the wait before the next
+    /// attempt.
+    pub fn failed(&mut self, now: Instant) -> Duration {
+        let stable = self.connected_at.take().map(|at| now.saturating_duration_since(at));
+        if stable.is_some_and(|lasted| lasted >= self.policy.reset_after) {
+            self.attempt = 0;
+        }
+        self.attempt = self.attempt.saturating_add(1);
+        let part = self.rng.fraction();
+        if self.attempt == 1 {
+            return self.policy.first.min(self.policy.max).mul_f64(part);
+        }
+        // 64 doublings are past every maximum; the exponent stays small.
+        let growth = self.policy.factor.powi(self.attempt.min(64) as i32 - 1);
+        let max = self.policy.max.as_secs_f64();
+        let base = (self.policy.first.as_secs_f64() * growth).min(max);
+        Duration::from_secs_f64(base * (0.5 + 0.5 * part))
+    }
+
+    /// Notes that a connection is usable since `now`.
+    pub const fn connected(&mut self, now: Instant) {
+        self.connected_at = Some(now);
+    }
+
+    /// Forgets all failures, as when a person asks to start again.
+    pub const fn reset(&mut self) {
+        self.attempt = 0;
+        self.connected_at = None;
+    }
+
+    /// Returns how many attempts were counted since the last good connection.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_within_their_bounds_and_stay_at_the_maximum() {
+        let now = Instant::now();
+        for seed in 0..200 {
+            let mut retry = Retry::new(Backoff::default(), Rng::seeded(seed));
+            assert!(retry.failed(now) < Duration::from_secs(1));
+            for n in 2..100 {
+                let base = 1.6_f64.powi(n - 1).min(10.0);
+                let wait = retry.failed(now).as_secs_f64();
+                assert!((base / 2.0..=base).contains(&wait), "{n}: {wait}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_stable_connection_resets_the_count() {
+        let start = Instant::now();
+        let mut retry = Retry::new(Backoff::default(), Rng::seeded(1));
+        for flap in 1..=5 {
+            retry.connected(start);
+            let _wait = retry.failed(start + Duration::from_secs(29));
+            assert_eq!(retry.attempt(), flap);
+        }
+        retry.connected(start);
+        let _wait = retry.failed(start + Duration::from_secs(30));
+        assert_eq!(retry.attempt(), 1);
+    }
+
+    #[test]
+    fn a_seed_names_a_schedule() {
+        let now = Instant::now();
+        let draw = |seed| {
+            let mut retry = Retry::new(Backoff::default(), Rng::seeded(seed));
+            (0..20).map(|_| retry.failed(now)).collect::<Vec<_>>()
+        };
+        assert_eq!(draw(7), draw(7));
+        assert_ne!(draw(7), draw(8));
+    }
+
+    #[test]
+    fn odd_settings_do_no_harm() {
+        let now = Instant::now();
+        for factor in [f64::NAN, f64::INFINITY, -3.0, 0.0] {
+            let policy = Backoff::default().factor(factor).first(Duration::MAX);
+            let mut retry = Retry::new(policy, Rng::seeded(1));
+            for _ in 0..1000 {
+                assert!(retry.failed(now) <= Duration::from_secs(10));
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod backoff;
+mod error;
+mod heartbeat;
+mod inbox;
+mod life;
+mod monitor;
+mod outbox;
+mod rng;
+mod secret;
+
+#[cfg(feature = "tokio")]
+mod connector;
+
+#[cfg(feature = "tokio")]
+pub use crate::connector::{ByteStream, Connector, Target};
+pub use crate::{
+    backoff::{Backoff, Retry},
+    error::ErrorKind,
+    heartbeat::{Beat, Heartbeat},
+    inbox::{InboxLimits, Overflow, Reader, Received, Writer, inbox},
+    life::{CloseReport, Dropped, Event, State, Stats},
+    monitor::{Events, Monitor},
+    outbox::{Outbox, OutboxFull, OutboxLimits, Token},
+    rng::Rng,
+    secret::Secret,
+};

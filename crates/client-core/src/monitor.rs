@@ -1,0 +1,184 @@
+//! Where a driver writes how it is, and everyone else reads it.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use futures_core::Stream;
+
+use crate::{
+    inbox::{InboxLimits, Overflow, Reader, Received, Writer, inbox},
+    life::{Dropped, Event, State, Stats},
+};
+
+/// Events that one listener may leave unread before the oldest are dropped.
+const EVENTS: usize = 256;
+
+/// State, counters and event listeners of one client; a clone is the same.
+pub struct Monitor<E>(Arc<Mutex<Inner<E>>>);
+
+struct Inner<E> {
+    state: State,
+    stats: Stats<E>,
+    listeners: Vec<Writer<Event<E>>>,
+}
+
+impl<E: Clone> Monitor<E> {
+    /// A client that was never started.
+    #[must_use]
+    pub fn new() -> Self {
+        let stats = Stats::default();
+        Self(Arc::new(Mutex::new(Inner { state: State::Idle, stats, listeners: Vec::new() })))
+    }
+
+    /// Returns where the client stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.with(|inner| inner.state)
+    }
+
+    /// Returns the counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats<E> {
+        self.with(|inner| inner.stats.clone())
+    }
+
+    /// Opens a stream of what happens from now on.
+    #[must_use]
+    pub fn events(&self) -> Events<E> {
+        let limits = InboxLimits::default().max_messages(EVENTS);
+        let (writer, reader) = inbox(limits, Overflow::DropOldest);
+        self.with(|inner| {
+            inner.listeners.retain(|listener| !listener.is_abandoned());
+            if inner.state != State::Closed {
+                inner.listeners.push(writer);
+            }
+        });
+        Events(reader)
+    }
+
+    /// Moves to another state.
+    pub fn set_state(&self, state: State) {
+        self.with(|inner| inner.state = state);
+    }
+
+    /// Changes the counters.
+    pub fn count(&self, change: impl FnOnce(&mut Stats<E>)) {
+        self.with(|inner| change(&mut inner.stats));
+    }
+
+    /// Tells every listener; after [`Event::Closed`] their streams end.
+    pub fn tell(&self, event: Event<E>) {
+        let closed = matches!(event, Event::Closed);
+        let gone = self.with(|inner| {
+            inner.listeners.retain(|listener| {
+                // Under `DropOldest` a push is never refused.
+                let _dropped = listener.push(event.clone(), 0);
+                !listener.is_abandoned()
+            });
+            if closed { std::mem::take(&mut inner.listeners) } else { Vec::new() }
+        });
+        drop(gone);
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Inner<E>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<E: Clone> Default for Monitor<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E> Clone for Monitor<E> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<E> fmt::Debug for Monitor<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor").finish_non_exhaustive()
+    }
+}
+
+/// A stream of [`Event`]s. A listener that falls 256 behind loses the oldest
+/// and is told so by [`Event::Dropped`]. Ends after [`Event::Closed`].
+#[derive(Debug)]
+pub struct Events<E>(Reader<Event<E>>);
+
+impl<E> Stream for Events<E> {
+    type Item = Event<E>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event<E>>> {
+        self.get_mut().0.poll_recv(cx).map(|received| {
+            received.map(|received| match received {
+                Received::Item(event) => event,
+                Received::Dropped(count) => Event::Dropped { what: Dropped::Events, count },
+            })
+        })
+    }
+}
+
+impl<E> Events<E> {
+    /// Waits for the next event; `None` after [`Event::Closed`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: an event is taken only when the future is ready.
+    pub async fn next(&mut self) -> Option<Event<E>> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn next(events: &mut Events<&'static str>) -> Poll<Option<Event<&'static str>>> {
+        Pin::new(events).poll_next(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn every_listener_hears_what_happens_after_it_came() {
+        let monitor = Monitor::new();
+        let mut early = monitor.events();
+        monitor.tell(Event::Connecting { attempt: 0 });
+        let mut late = monitor.events();
+        monitor.tell(Event::Closed);
+        let got = next(&mut early);
+        assert!(matches!(got, Poll::Ready(Some(Event::Connecting { attempt: 0 }))));
+        for events in [&mut early, &mut late] {
+            assert!(matches!(next(events), Poll::Ready(Some(Event::Closed))));
+            assert!(matches!(next(events), Poll::Ready(None)));
+        }
+    }
+
+    #[test]
+    fn a_listener_that_does_not_listen_costs_a_bounded_amount() {
+        let monitor = Monitor::new();
+        let mut events = monitor.events();
+        for _ in 0..1000 {
+            monitor.tell(Event::Refused { cause: "no" });
+        }
+        let lost = (1000 - EVENTS) as u64;
+        assert!(matches!(
+            next(&mut events),
+            Poll::Ready(Some(Event::Dropped { what: Dropped::Events, count })) if count == lost
+        ));
+    }
+
+    #[test]
+    fn listening_to_a_closed_client_ends_at_once() {
+        let monitor = Monitor::new();
+        monitor.set_state(State::Closed);
+        assert!(matches!(next(&mut monitor.events()), Poll::Ready(None)));
+    }
+}
