@@ -116,6 +116,12 @@ impl Retry {
         self.connected_at = None;
     }
 
+    /// Returns whether nothing was ever connected and nothing has failed.
+    #[must_use]
+    pub const fn is_fresh(&self) -> bool {
+        self.attempt == 0 && self.connected_at.is_none()
+    }
+
     /// Returns how many attempts were counted since the last good connection.
     #[must_use]
     pub const fn attempt(&self) -> u32 {

@@ -120,8 +120,7 @@ impl<T> Outbox<T> {
         bytes: usize,
         deadline: Option<Instant>,
     ) -> Result<Token, OutboxFull> {
-        let full = self.entries.len() >= self.limits.max_messages;
-        if full || bytes > self.limits.max_bytes.saturating_sub(self.bytes) {
+        if !self.has_room(bytes) {
             return Err(OutboxFull);
         }
         let token = self.next_token;
@@ -141,6 +140,18 @@ impl<T> Outbox<T> {
         self.cursor = token + 1;
         self.in_flight += 1;
         Some((Token(*token), &mut entry.item))
+    }
+
+    /// Returns whether an entry of `bytes` payload bytes would be taken.
+    #[must_use]
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.entries.len() < self.limits.max_messages
+            && bytes <= self.limits.max_bytes.saturating_sub(self.bytes)
+    }
+
+    /// Returns an entry.
+    pub fn get_mut(&mut self, token: Token) -> Option<&mut T> {
+        self.entries.get_mut(&token.0).map(|entry| &mut entry.item)
     }
 
     /// Removes an entry: it is acknowledged, refused or given up.

@@ -77,6 +77,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.send(message)
     }
 
+    /// Queues `message` without waiting, whatever [`has_room`](Self::has_room)
+    /// says.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn queue(&mut self, message: &Message) -> Result<(), Error> {
+        self.session.send(message)
+    }
+
     /// Queues `message` and writes everything that waits.
     ///
     /// # Errors

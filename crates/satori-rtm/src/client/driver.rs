@@ -1,0 +1,317 @@
+//! The task that owns the socket: it moves bytes, time and wake-ups, and
+//! decides nothing.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+};
+
+use client_core::{CloseReport, Writer};
+use serde_json::value::RawValue;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+use ws_core::{Endpoint, Message};
+
+use super::{
+    connect::{Socket, connect, hang_up},
+    subscription::Ended,
+};
+use crate::{
+    config::{Config, Subscribe},
+    delivery::Delivery,
+    error::Error,
+    proto::{Core, Effect, Input, Request, Transmit},
+};
+
+pub(super) type Replied = Result<Option<Box<RawValue>>, Error>;
+
+/// Who waits for an answer.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Answer(oneshot::Sender<Replied>),
+    Report(oneshot::Sender<CloseReport>),
+    /// A subscription: if nobody is left to take it, it is undone.
+    Subscribed { to: oneshot::Sender<Replied>, channel: Arc<str>, serial: u64 },
+}
+
+/// What a handle asks of its driver.
+#[derive(Debug)]
+pub(super) enum Command {
+    Start(Reply),
+    Stop,
+    Request { request: Request, to: Reply },
+    /// A request that is not acknowledged; `to` learns that it was taken.
+    Post { request: Request, to: Reply },
+    Subscribe {
+        channel: Arc<str>,
+        serial: u64,
+        options: Subscribe,
+        out: Writer<Delivery>,
+        to: Reply,
+    },
+    Unsubscribe { channel: Arc<str>, serial: u64, to: Reply },
+    Close { wait: std::time::Duration, to: Reply },
+}
+
+type Attempt = Pin<Box<dyn Future<Output = Result<Socket, Error>> + Send>>;
+
+/// What the driver has of a connection.
+enum Link {
+    Down,
+    Opening(Attempt),
+    Open(Box<Socket>),
+}
+
+pub(super) struct Driver {
+    config: Arc<Config>,
+    url: Arc<Endpoint>,
+    core: Core<Reply>,
+    commands: mpsc::Receiver<Command>,
+    ended: Arc<Ended>,
+    link: Link,
+}
+
+/// What woke the driver.
+enum Wake {
+    Command(Option<Command>),
+    Ended,
+    Timeout,
+    Opened(Result<Socket, Error>),
+    Received(Result<Option<Message>, ws_core::Error>),
+    Room,
+}
+
+impl Driver {
+    pub(super) fn new(
+        config: Config,
+        url: Endpoint,
+        core: Core<Reply>,
+        commands: mpsc::Receiver<Command>,
+        ended: Arc<Ended>,
+    ) -> Self {
+        let (config, url) = (Arc::new(config), Arc::new(url));
+        Self { config, url, core, commands, ended, link: Link::Down }
+    }
+
+    /// Runs until the client is closed or its last handle is dropped.
+    pub(super) async fn run(mut self) {
+        loop {
+            self.carry_out();
+            if self.core.is_closed() {
+                return self.answer_the_late();
+            }
+            self.transmit();
+            match self.wait().await {
+                Wake::Command(Some(command)) => self.handle_command(command),
+                Wake::Command(None) => self.core.abort(),
+                Wake::Ended => {
+                    let now = now();
+                    for (channel, serial) in self.ended.take() {
+                        self.core.unsubscribe(now, &channel, serial, None);
+                    }
+                }
+                Wake::Timeout => self.core.handle_timeout(now()),
+                Wake::Opened(Ok(socket)) => {
+                    self.link = Link::Open(Box::new(socket));
+                    self.core.connected(now());
+                }
+                Wake::Opened(Err(error)) => {
+                    self.link = Link::Down;
+                    self.core.disconnected(now(), error);
+                }
+                Wake::Received(received) => self.handle_received(received),
+                Wake::Room => {}
+            }
+        }
+    }
+
+    /// Waits for whatever comes first. Commands come before the socket, so that
+    /// a flood of messages cannot keep an application from closing.
+    async fn wait(&mut self) -> Wake {
+        let timeout = self.core.poll_timeout().map(Instant::from_std);
+        let sleep = async move {
+            match timeout {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let blocked = poll_fn(|cx| std::task::Poll::Ready(self.core.poll_room(now(), cx))).await;
+        let (core, link) = (&mut self.core, &mut self.link);
+        let socket = async move {
+            match link {
+                Link::Down => std::future::pending().await,
+                Link::Opening(attempt) => Wake::Opened(attempt.await),
+                // While a slow consumer keeps us from reading, we still write.
+                Link::Open(socket) if blocked.is_pending() => {
+                    let room = poll_fn(|cx| core.poll_room(now(), cx));
+                    tokio::select! {
+                        () = room => Wake::Room,
+                        Err(error) = flush(socket) => Wake::Received(Err(error)),
+                    }
+                }
+                Link::Open(socket) => Wake::Received(socket.next().await),
+            }
+        };
+        tokio::select! {
+            biased;
+            command = self.commands.recv() => Wake::Command(command),
+            () = self.ended.notify.notified() => Wake::Ended,
+            () = sleep => Wake::Timeout,
+            wake = socket => wake,
+        }
+    }
+
+    fn handle_command(&mut self, command: Command) {
+        let now = now();
+        match command {
+            Command::Start(to) => self.core.start(now, to),
+            Command::Stop => self.core.stop(),
+            // A refusal reaches the caller through its reply.
+            Command::Request { request, to } => {
+                let _replied = self.core.request(now, request, Some(to));
+            }
+            Command::Post { request, to } => {
+                let taken = self.core.request(now, request, None);
+                to.send(taken.map(|()| None));
+            }
+            Command::Subscribe { channel, serial, options, out, to } => {
+                let to = match to {
+                    Reply::Answer(to) => {
+                        Reply::Subscribed { to, channel: Arc::clone(&channel), serial }
+                    }
+                    other => other,
+                };
+                self.core.subscribe(now, &channel, serial, options, out, to);
+            }
+            Command::Unsubscribe { channel, serial, to } => {
+                self.core.unsubscribe(now, &channel, serial, Some(to));
+            }
+            Command::Close { wait, to } => self.core.close(now, wait, to),
+        }
+    }
+
+    fn handle_received(&mut self, received: Result<Option<Message>, ws_core::Error>) {
+        let now = now();
+        match received {
+            Ok(Some(Message::Text(text))) => self.core.handle_input(now, Input::Text(&text)),
+            Ok(Some(Message::Binary(_))) => self.core.handle_input(now, Input::Binary),
+            Ok(Some(_)) => self.core.handle_input(now, Input::Control),
+            Ok(None) => {
+                let Link::Open(socket) = std::mem::replace(&mut self.link, Link::Down) else {
+                    return;
+                };
+                let frame = socket.close_frame().cloned();
+                let text = match frame {
+                    Some(frame) => format!("closed by the service with code {}", frame.code),
+                    None => "closed by the service".to_owned(),
+                };
+                self.core.disconnected(now, Error::transport(std::io::Error::other(text)));
+            }
+            Err(ws_core::Error::Protocol(error)) => {
+                self.link = Link::Down;
+                self.core.disconnected(now, Error::protocol("websocket", &error.to_string()));
+            }
+            Err(error) => {
+                self.link = Link::Down;
+                self.core.disconnected(now, Error::transport(error));
+            }
+        }
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.core.poll_effect() {
+            match effect {
+                Effect::Connect { deadline } => {
+                    let (config, url) = (Arc::clone(&self.config), Arc::clone(&self.url));
+                    let deadline = Instant::from_std(deadline);
+                    self.link = Link::Opening(Box::pin(async move {
+                        connect(&config, &url, deadline).await
+                    }));
+                }
+                Effect::Disconnect { graceful } => {
+                    let link = std::mem::replace(&mut self.link, Link::Down);
+                    if let (Link::Open(socket), true) = (link, graceful) {
+                        // The closing handshake goes on by itself, for a bounded
+                        // time; nobody waits for it.
+                        tokio::spawn(hang_up(*socket, self.config.close_timeout));
+                    }
+                }
+                Effect::Reply { to, result } => {
+                    if let Some((channel, serial)) = to.send(result) {
+                        self.core.unsubscribe(now(), &channel, serial, None);
+                    }
+                }
+                Effect::Closed { to, report } => {
+                    for to in to {
+                        to.report(report);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands the core's messages to the socket, as many as it has room for.
+    fn transmit(&mut self) {
+        let Link::Open(socket) = &mut self.link else { return };
+        while socket.has_room() {
+            let message = match self.core.poll_transmit() {
+                Some(Transmit::Text(text)) => Message::text(text),
+                Some(Transmit::Ping) => Message::Ping(bytes::Bytes::from_static(b"py")),
+                None => return,
+            };
+            // A socket that is closing takes nothing; its end is received next,
+            // and what was taken here is sent again.
+            if socket.queue(&message).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Calls that were on their way when the client closed.
+    fn answer_the_late(&mut self) {
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            self.handle_command(command);
+        }
+        self.carry_out();
+    }
+}
+
+/// Writes what waits; ready only with an error.
+async fn flush(socket: &mut Socket) -> Result<std::convert::Infallible, ws_core::Error> {
+    socket.flush().await?;
+    std::future::pending().await
+}
+
+impl Reply {
+    /// Answers. Returns the subscription that nobody is left to take.
+    fn send(self, result: Replied) -> Option<(Arc<str>, u64)> {
+        match self {
+            // Who has gone does not want the answer.
+            Self::Answer(to) => {
+                let _gone = to.send(result);
+                None
+            }
+            Self::Report(_) => None,
+            Self::Subscribed { to, channel, serial } => {
+                let subscribed = result.is_ok();
+                let gone = to.send(result).is_err();
+                (subscribed && gone).then_some((channel, serial))
+            }
+        }
+    }
+
+    fn report(self, report: CloseReport) {
+        if let Self::Report(to) = self {
+            let _gone = to.send(report);
+        }
+    }
+}
+
+/// The time of the runtime, which tests may pause.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}

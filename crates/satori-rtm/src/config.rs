@@ -1,0 +1,335 @@
+//! Options, their defaults and their ranges.
+
+use std::time::Duration;
+
+use client_core::{Backoff, InboxLimits, OutboxLimits, Overflow, Rng, Secret};
+
+use crate::{delivery::Position, error::Error};
+
+/// What a client needs to know.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use satori_rtm::Config;
+///
+/// let config = Config::new("ws://127.0.0.1:8080", "appkey")
+///     .role("driver", "role secret")
+///     .request_timeout(Duration::from_secs(5));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) endpoint: String,
+    pub(crate) appkey: String,
+    pub(crate) role: Option<(String, Secret)>,
+    pub(crate) backoff: Backoff,
+    pub(crate) retry_first_connect: bool,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+    pub(crate) ping_after: Duration,
+    pub(crate) pong_within: Duration,
+    pub(crate) close_timeout: Duration,
+    pub(crate) outbox: OutboxLimits,
+    pub(crate) max_publish_bytes: usize,
+    pub(crate) max_message_bytes: usize,
+    pub(crate) seed: Option<u64>,
+    #[cfg(feature = "client")]
+    pub(crate) connector: Option<client_core::Connector>,
+}
+
+impl Config {
+    /// Names the service: `endpoint` is `ws://host[:port][/path]`, to which
+    /// `/v2?appkey=` is added; `appkey` is the application's key.
+    ///
+    /// Wire: docs/protocols/satori-rtm.md, 1.1.
+    #[must_use]
+    pub fn new(endpoint: impl Into<String>, appkey: impl Into<String>) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            appkey: appkey.into(),
+            role: None,
+            backoff: Backoff::default(),
+            retry_first_connect: false,
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(10),
+            ping_after: Duration::from_secs(20),
+            pong_within: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(3),
+            outbox: OutboxLimits::default(),
+            max_publish_bytes: 64 << 10,
+            max_message_bytes: 2 << 20,
+            seed: None,
+            #[cfg(feature = "client")]
+            connector: None,
+        }
+    }
+
+    /// Authenticates as `role` on every connection. Without it the connection
+    /// has the application's default role.
+    #[must_use]
+    pub fn role(mut self, role: impl Into<String>, secret: impl Into<Vec<u8>>) -> Self {
+        self.role = Some((role.into(), Secret::new(secret)));
+        self
+    }
+
+    /// Sets when to connect again. Default: see [`Backoff`].
+    #[must_use]
+    pub const fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Treats a first connection that fails like a lost one: retried, with an
+    /// event for each attempt. By default it is an error and the client stops.
+    #[must_use]
+    pub const fn retry_first_connect(mut self) -> Self {
+        self.retry_first_connect = true;
+        self
+    }
+
+    /// Sets the deadline over all steps of one attempt to connect, name lookup
+    /// to authentication. Default 10 s; 1 ms to 1 h.
+    #[must_use]
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets the deadline of one request, from the call to its answer, lost
+    /// connections included. Default 10 s; 1 ms to 1 h.
+    #[must_use]
+    pub const fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// Pings after `idle` of silence and gives the connection up when nothing
+    /// is heard within `patience` after that. Default 20 s and 10 s; each 1 ms
+    /// to 1 h. A dead peer is found after at most their sum.
+    #[must_use]
+    pub const fn heartbeat(mut self, idle: Duration, patience: Duration) -> Self {
+        self.ping_after = idle;
+        self.pong_within = patience;
+        self
+    }
+
+    /// Bounds what is accepted and not settled. Default 1,024 requests and
+    /// 8 MiB, 128 in flight.
+    #[must_use]
+    pub const fn outbox(mut self, limits: OutboxLimits) -> Self {
+        self.outbox = limits;
+        self
+    }
+
+    /// Sets the largest message that is accepted for sending, in bytes of JSON.
+    /// Default 65,536, the service's own limit; 1 B to 16 MiB.
+    #[must_use]
+    pub const fn max_publish_bytes(mut self, bytes: usize) -> Self {
+        self.max_publish_bytes = bytes;
+        self
+    }
+
+    /// Sets the largest PDU that is accepted from the service, in bytes. At
+    /// most this much is held for a message that is still arriving. Default
+    /// 2 MiB; 1 KiB to 64 MiB.
+    #[must_use]
+    pub const fn max_message_bytes(mut self, bytes: usize) -> Self {
+        self.max_message_bytes = bytes;
+        self
+    }
+
+    /// Fixes the random waits, for tests that need the same schedule each time.
+    #[must_use]
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Takes byte streams from `connector` in the network's place.
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub fn connector(mut self, connector: client_core::Connector) -> Self {
+        self.connector = Some(connector);
+        self
+    }
+
+    pub(crate) fn rng(&self) -> Rng {
+        self.seed.map_or_else(Rng::from_entropy, Rng::seeded)
+    }
+
+    /// Checks every option once, and returns the URL to connect to.
+    pub(crate) fn validate(&self) -> Result<String, Error> {
+        for (option, value) in [
+            ("connect_timeout", self.connect_timeout),
+            ("request_timeout", self.request_timeout),
+            ("heartbeat", self.ping_after),
+            ("heartbeat", self.pong_within),
+        ] {
+            if value < Duration::from_millis(1) || value > Duration::from_secs(3600) {
+                return Err(Error::config(option, "takes 1 ms to 1 h"));
+            }
+        }
+        if !(1 << 10..=64 << 20).contains(&self.max_message_bytes) {
+            return Err(Error::config("max_message_bytes", "takes 1 KiB to 64 MiB"));
+        }
+        if !(1..=16 << 20).contains(&self.max_publish_bytes) {
+            return Err(Error::config("max_publish_bytes", "takes 1 B to 16 MiB"));
+        }
+        if self.outbox.window == 0 || self.outbox.max_messages == 0 {
+            return Err(Error::config("outbox", "takes at least one message"));
+        }
+        if self.appkey.is_empty() || !self.appkey.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b)) {
+            return Err(Error::config("appkey", "takes letters, digits and -_.~"));
+        }
+        self.url()
+    }
+
+    /// Exactly one slash before `v2`; a version that the endpoint already ends
+    /// with is replaced.
+    fn url(&self) -> Result<String, Error> {
+        let endpoint = self.endpoint.as_str();
+        if endpoint.starts_with("wss://") {
+            return Err(Error::config("endpoint", "wss:// needs TLS, which this build lacks"));
+        }
+        if !endpoint.starts_with("ws://") || endpoint.contains(['?', '#']) {
+            let reason = format!("{endpoint:?} is not ws://host[:port][/path]");
+            return Err(Error::config("endpoint", reason));
+        }
+        let base = endpoint.strip_suffix('/').unwrap_or(endpoint);
+        let base = match base.rsplit_once("/v") {
+            Some((base, version))
+                if !version.is_empty()
+                    && version.bytes().all(|b| b.is_ascii_digit())
+                    && base.len() > "ws://".len() =>
+            {
+                base
+            }
+            _ => base,
+        };
+        Ok(format!("{base}/v2?appkey={}", self.appkey))
+    }
+}
+
+/// How to subscribe: where to start, and what to do when the consumer is slow.
+///
+/// # Examples
+///
+/// ```
+/// use satori_rtm::{Overflow, Position, Subscribe};
+///
+/// let from_there = Subscribe::new().from(Position::from("1700000000:41"));
+/// let last_ten = Subscribe::new().history_count(10).overflow(Overflow::DropOldest);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Subscribe {
+    pub(crate) position: Option<Position>,
+    pub(crate) history: Option<History>,
+    pub(crate) inbox: InboxLimits,
+    pub(crate) overflow: Overflow,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum History {
+    Count(u64),
+    Age(Duration),
+}
+
+impl Subscribe {
+    /// Starts with the next message to be published.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts at `position`, that message included.
+    ///
+    /// Wire: `position` (docs/protocols/satori-rtm.md, 3.5).
+    #[must_use]
+    pub fn from(mut self, position: impl Into<Option<Position>>) -> Self {
+        self.position = position.into();
+        self
+    }
+
+    /// Starts `count` messages before the starting point. Replaces an age.
+    ///
+    /// Wire: `history.count` (docs/protocols/satori-rtm.md, 3.5).
+    #[must_use]
+    pub const fn history_count(mut self, count: u64) -> Self {
+        self.history = Some(History::Count(count));
+        self
+    }
+
+    /// Starts with the oldest message that is not older than `age`, in whole
+    /// seconds, counted back from the starting point. Replaces a count.
+    ///
+    /// Wire: `history.age` (docs/protocols/satori-rtm.md, 3.5).
+    #[must_use]
+    pub const fn history_age(mut self, age: Duration) -> Self {
+        self.history = Some(History::Age(age));
+        self
+    }
+
+    /// Bounds what is received and not consumed. Default 1,024 messages and
+    /// 4 MiB; exceeded by at most one PDU.
+    #[must_use]
+    pub const fn inbox(mut self, limits: InboxLimits) -> Self {
+        self.inbox = limits;
+        self
+    }
+
+    /// Sets what happens when those bounds are reached. Default
+    /// [`Overflow::Block`].
+    #[must_use]
+    pub const fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(endpoint: &str) -> Result<String, Error> {
+        Config::new(endpoint, "K").validate()
+    }
+
+    #[test]
+    fn builds_the_url_from_every_shape_of_endpoint() {
+        for endpoint in ["ws://rtm:80", "ws://rtm:80/", "ws://rtm:80/v2", "ws://rtm:80/v17/"] {
+            assert_eq!(url(endpoint).unwrap(), "ws://rtm:80/v2?appkey=K", "{endpoint}");
+        }
+        assert_eq!(url("ws://rtm/foo/bar").unwrap(), "ws://rtm/foo/bar/v2?appkey=K");
+        assert_eq!(url("ws://v2").unwrap(), "ws://v2/v2?appkey=K");
+        assert_eq!(url("ws://rtm/vv").unwrap(), "ws://rtm/vv/v2?appkey=K");
+    }
+
+    #[test]
+    fn names_the_option_that_cannot_be_used() {
+        for endpoint in ["", "rtm", "http://rtm", "ws://rtm?x=1", "wss://rtm"] {
+            assert_eq!(url(endpoint).unwrap_err().code(), "endpoint");
+        }
+        for appkey in ["", "a b", "a&b", "ключ"] {
+            let config = Config::new("ws://rtm", appkey);
+            assert_eq!(config.validate().unwrap_err().code(), "appkey");
+        }
+        let config = || Config::new("ws://rtm", "K");
+        for (config, option) in [
+            (config().connect_timeout(Duration::ZERO), "connect_timeout"),
+            (config().request_timeout(Duration::MAX), "request_timeout"),
+            (config().heartbeat(Duration::ZERO, Duration::from_secs(1)), "heartbeat"),
+            (config().max_message_bytes(1), "max_message_bytes"),
+            (config().max_publish_bytes(0), "max_publish_bytes"),
+            (config().outbox(OutboxLimits::default().window(0)), "outbox"),
+        ] {
+            assert_eq!(config.validate().unwrap_err().code(), option);
+        }
+    }
+
+    #[test]
+    fn never_shows_the_role_secret() {
+        let shown = format!("{:?}", Config::new("ws://rtm", "K").role("driver", "s3cr3t"));
+        assert!(shown.contains("driver") && !shown.contains("s3cr3t"), "{shown}");
+    }
+}

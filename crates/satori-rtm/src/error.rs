@@ -1,0 +1,313 @@
+//! What can go wrong, split by who has to act.
+
+use std::{error::Error as StdError, fmt, sync::Arc};
+
+use client_core::ErrorKind;
+
+type Source = Arc<dyn StdError + Send + Sync>;
+
+/// An operation failed.
+///
+/// [`kind`](Self::kind) says who has to act, [`code`](Self::code) what happened
+/// in one word that does not change, [`hint`](Self::hint) what to try next. The
+/// text is for people: match on kind and code.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option cannot be used.
+    Config {
+        /// The option, as its method is called.
+        option: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The connection could not be made.
+    Connect(ConnectError),
+    /// A connection that was open failed.
+    Transport {
+        /// What failed, with the transport's own error below it.
+        source: Source,
+    },
+    /// The service broke the protocol; the connection was given up.
+    Protocol(ProtocolError),
+    /// The service refused.
+    Refused(Refusal),
+    /// No answer in time. Whether the service acted is not known.
+    Timeout,
+    /// The outbox is full: more was accepted than the connection carries.
+    Full,
+    /// The client is closed or stopped.
+    Closed,
+    /// A call that cannot be made here or now.
+    Misuse {
+        /// The rule, in one word.
+        code: &'static str,
+        /// What to do instead.
+        reason: String,
+    },
+}
+
+/// A connection that could not be made.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectError {
+    /// The step that failed.
+    pub step: ConnectStep,
+    /// The endpoint, without the appkey.
+    pub url: String,
+    /// The HTTP status, if the server answered the upgrade with one.
+    pub status: Option<u16>,
+    source: Option<Source>,
+}
+
+/// The steps of making a connection, in their order.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ConnectStep {
+    /// Looking the host name up.
+    Dns,
+    /// Opening the TCP connection.
+    Tcp,
+    /// The WebSocket upgrade.
+    Upgrade,
+    /// Authentication.
+    Auth,
+}
+
+/// A rule of the protocol that the service broke.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ProtocolError {
+    /// The rule, in one word: `invalid_json`, `no_action`, `no_body`, `no_id`,
+    /// `general_error`, `binary_message`, `no_nonce`, or `websocket`.
+    pub code: &'static str,
+    /// What was received, shortened.
+    pub detail: String,
+}
+
+/// What the service said when it refused.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// What was refused: an action such as `rtm/publish`, or `upgrade`.
+    pub action: String,
+    /// The service's code for programs: `authorization_denied`, or `403`.
+    pub code: String,
+    /// The service's text for people; may be empty.
+    pub reason: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(action: &str, code: &str, reason: &str) -> Self {
+        Self { action: action.into(), code: code.into(), reason: reason.into() }
+    }
+
+    /// Whether trying again cannot help: credentials and permissions.
+    fn is_final(&self) -> bool {
+        !matches!(self.code.as_str(), "408" | "425" | "429")
+    }
+}
+
+impl ProtocolError {
+    /// Keeps at most 200 characters of `detail`, with control characters
+    /// escaped: it comes from the network and may end up on a terminal.
+    pub(crate) fn new(code: &'static str, detail: &str) -> Self {
+        let detail = detail.chars().take(200).flat_map(char::escape_debug).collect();
+        Self { code, detail }
+    }
+}
+
+impl ConnectError {
+    pub(crate) fn new(step: ConnectStep, url: &str) -> Self {
+        Self { step, url: url.to_owned(), status: None, source: None }
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    pub(crate) fn timed_out(self) -> Self {
+        self.because(std::io::Error::from(std::io::ErrorKind::TimedOut))
+    }
+
+    pub(crate) fn because(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+}
+
+impl Error {
+    pub(crate) fn config(option: &'static str, reason: impl Into<String>) -> Self {
+        Self::Config { option, reason: reason.into() }
+    }
+
+    pub(crate) fn misuse(code: &'static str, reason: impl Into<String>) -> Self {
+        Self::Misuse { code, reason: reason.into() }
+    }
+
+    pub(crate) fn protocol(code: &'static str, detail: &str) -> Self {
+        Self::Protocol(ProtocolError::new(code, detail))
+    }
+
+    pub(crate) fn transport(source: impl StdError + Send + Sync + 'static) -> Self {
+        Self::Transport { source: Arc::new(source) }
+    }
+
+    /// Returns who has to act.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Config { .. } => ErrorKind::Config,
+            Self::Connect(_) => ErrorKind::Connect,
+            Self::Transport { .. } => ErrorKind::Transport,
+            Self::Protocol(_) => ErrorKind::Protocol,
+            Self::Refused(_) => ErrorKind::Refused,
+            Self::Timeout => ErrorKind::Timeout,
+            Self::Full => ErrorKind::Full,
+            Self::Closed => ErrorKind::Closed,
+            Self::Misuse { .. } => ErrorKind::Misuse,
+        }
+    }
+
+    /// Returns what happened in one word: the service's code for a refusal,
+    /// the option for a configuration error, the step for a connect error.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Config { option, .. } => option,
+            Self::Connect(error) => error.step.code(),
+            Self::Transport { .. } => "connection_lost",
+            Self::Protocol(error) => error.code,
+            Self::Refused(refusal) => &refusal.code,
+            Self::Timeout => "timeout",
+            Self::Full => "outbox_full",
+            Self::Closed => "closed",
+            Self::Misuse { code, .. } => code,
+        }
+    }
+
+    /// Returns whether the same call may succeed later without a change.
+    ///
+    /// A retried request may be carried out twice if the first one's answer was
+    /// lost ([`Timeout`](Self::Timeout), [`Transport`](Self::Transport)).
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Connect(_)
+            | Self::Transport { .. }
+            | Self::Protocol(_)
+            | Self::Timeout
+            | Self::Full => true,
+            Self::Refused(refusal) => !refusal.is_final(),
+            Self::Config { .. } | Self::Closed | Self::Misuse { .. } => false,
+        }
+    }
+
+    /// Returns what to try next, for a person in front of a terminal.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Connect(error) => match (error.step, error.status) {
+                (ConnectStep::Dns, _) => "check the host name and the network",
+                (ConnectStep::Tcp, _) => "check that the server runs, and its host and port",
+                (ConnectStep::Upgrade, Some(_)) => {
+                    "something answers HTTP there, but not RTM: check the port and the path"
+                }
+                (ConnectStep::Upgrade, None) => "check that the server speaks WebSocket there",
+                (ConnectStep::Auth, _) => "the server did not answer: check its load",
+            },
+            Self::Refused(refusal) => match refusal.code.as_str() {
+                "401" | "403" | "404" => "check the appkey",
+                "authentication_failed" => "check role and role secret",
+                "authorization_denied" => "check what the role may do on this channel",
+                _ => return None,
+            },
+            Self::Timeout => "check the connection with state() and stats()",
+            Self::Full => "wait for acknowledgements, or raise Config::outbox",
+            _ => return None,
+        })
+    }
+}
+
+impl ConnectStep {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Tcp => "tcp",
+            Self::Upgrade => "upgrade",
+            Self::Auth => "auth",
+        }
+    }
+}
+
+impl fmt::Display for ConnectStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dns => "DNS lookup",
+            Self::Tcp => "TCP connection",
+            Self::Upgrade => "WebSocket upgrade",
+            Self::Auth => "authentication",
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config { option, reason } => write!(f, "option {option}: {reason}"),
+            Self::Connect(error) => error.fmt(f),
+            Self::Transport { .. } => f.write_str("the connection was lost"),
+            Self::Protocol(error) => error.fmt(f),
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Timeout => f.write_str("no answer in time"),
+            Self::Full => f.write_str("the outbox is full"),
+            Self::Closed => f.write_str("the client is closed"),
+            Self::Misuse { reason, .. } => f.write_str(reason),
+        }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {} failed", self.step, self.url)?;
+        self.status.map_or(Ok(()), |status| write!(f, " with HTTP status {status}"))
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the service broke the protocol ({}): {}", self.code, self.detail)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} refused: {}", self.action, self.code)?;
+        match self.reason.as_str() {
+            "" => Ok(()),
+            reason => write!(f, " ({})", reason.escape_debug()),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Transport { source } => Some(source.as_ref()),
+            Self::Connect(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl StdError for ConnectError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl StdError for ProtocolError {}
+
+impl StdError for Refusal {}

@@ -1,0 +1,445 @@
+//! The client's state machine (docs/protocols/satori-rtm.md, 2 and 10).
+
+mod dispatch;
+mod link;
+mod subscriptions;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    fmt,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use client_core::{CloseReport, Dropped, Event, Heartbeat, Monitor, Outbox, Retry, State, Token};
+use serde_json::value::RawValue;
+
+use super::{
+    pdu,
+    subscription::{Phase, Sub},
+};
+use crate::{config::Config, error::Error};
+
+/// The whole client without its socket.
+///
+/// `R` names somebody who waits for an answer; it comes back in
+/// [`Effect::Reply`]. Drive the core in this loop; calls that are not needed are
+/// harmless:
+///
+/// 1. call what happened: a request, [`connected`](Self::connected),
+///    [`handle_input`](Self::handle_input), [`disconnected`](Self::disconnected),
+///    [`handle_timeout`](Self::handle_timeout);
+/// 2. carry out [`poll_effect`](Self::poll_effect) until it returns `None`;
+/// 3. while connected and the socket has room, send
+///    [`poll_transmit`](Self::poll_transmit) until it returns `None`;
+/// 4. wait for the next of: input, a request, [`poll_timeout`](Self::poll_timeout).
+///
+/// While [`poll_room`](Self::poll_room) is pending, nothing is read.
+pub struct Core<R> {
+    config: Config,
+    monitor: Monitor<Error>,
+    link: Link,
+    retry: Retry,
+    outbox: Outbox<Outgoing<R>>,
+    subscriptions: BTreeMap<String, Sub<R>>,
+    /// Deadlines of those who wait for a subscription to begin or end.
+    waits: BTreeSet<(Instant, String)>,
+    /// The one subscription whose full inbox keeps us from reading.
+    blocked: Option<String>,
+    /// Requests of the connection itself; they go before the outbox.
+    control: VecDeque<Control>,
+    /// What each id of this connection asked for.
+    pending: HashMap<u64, Pending>,
+    next_id: u64,
+    /// Who waits for the first connection.
+    starting: Vec<R>,
+    closing: Option<Closing<R>>,
+    effects: VecDeque<Effect<R>>,
+    report: CloseReport,
+}
+
+/// The connection, as far as the core knows it.
+#[derive(Debug)]
+enum Link {
+    /// Not wanted.
+    Down,
+    /// Asked for by [`Effect::Connect`]; the driver gives it up at the deadline.
+    Connecting { deadline: Instant },
+    /// Open, not authenticated.
+    Authenticating { deadline: Instant, heartbeat: Heartbeat },
+    /// Usable.
+    Live { heartbeat: Heartbeat },
+    /// Lost; the next attempt begins at this time.
+    Waiting { until: Instant },
+    /// Closed for good.
+    Closed,
+}
+
+#[derive(Debug)]
+struct Closing<R> {
+    to: Vec<R>,
+    deadline: Instant,
+}
+
+/// A request of the application, kept until it is settled.
+struct Outgoing<R> {
+    action: &'static str,
+    body: String,
+    /// `None` asks for no acknowledgement.
+    to: Option<R>,
+    /// The id on this connection.
+    id: Option<u64>,
+    /// Written at least once: the service may have acted.
+    sent: bool,
+}
+
+#[derive(Debug)]
+enum Control {
+    Ping,
+    Auth { action: &'static str, body: String },
+    Subscribe(String),
+    Unsubscribe(String),
+}
+
+#[derive(Debug)]
+enum Pending {
+    Request(Token),
+    Auth,
+    Subscribe(String),
+    Unsubscribe(String),
+}
+
+/// What the core asks its driver to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Effect<R> {
+    /// Open a WebSocket, and report [`Core::connected`] or
+    /// [`Core::disconnected`], at the latest at `deadline`.
+    Connect {
+        /// The end of the attempt, authentication included.
+        deadline: Instant,
+    },
+    /// Give the connection or the attempt up, and report nothing.
+    Disconnect {
+        /// Whether a closing handshake is worth its time.
+        graceful: bool,
+    },
+    /// Answer somebody.
+    Reply {
+        /// Who waits.
+        to: R,
+        /// The body of the service's answer, if it has one, or the error.
+        result: Result<Option<Box<RawValue>>, Error>,
+    },
+    /// The client is closed; no call changes anything any more.
+    Closed {
+        /// Who asked for it.
+        to: Vec<R>,
+        /// What became of the requests.
+        report: CloseReport,
+    },
+}
+
+/// What the driver received.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "the kinds of WebSocket message")]
+pub enum Input<'a> {
+    /// A text message.
+    Text(&'a str),
+    /// A binary message, which JSON over RTM never uses.
+    Binary,
+    /// A ping or a pong: a sign of life.
+    Control,
+}
+
+/// What the driver has to send.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "the kinds of WebSocket message that RTM uses")]
+pub enum Transmit {
+    /// A text message.
+    Text(String),
+    /// A ping with the payload `py`.
+    Ping,
+}
+
+/// A request of the application. Messages are JSON text.
+#[derive(Clone, Debug)]
+pub struct Request {
+    action: &'static str,
+    body: String,
+}
+
+impl Request {
+    /// `rtm/publish`.
+    #[must_use]
+    pub fn publish(channel: &str, message: &str) -> Self {
+        Self { action: pdu::PUBLISH, body: pdu::message_body(channel, message) }
+    }
+
+    /// `rtm/write`.
+    #[must_use]
+    pub fn write(channel: &str, message: &str) -> Self {
+        Self { action: pdu::WRITE, body: pdu::message_body(channel, message) }
+    }
+
+    /// `rtm/read`.
+    #[must_use]
+    pub fn read(channel: &str) -> Self {
+        Self { action: pdu::READ, body: pdu::channel_body(channel) }
+    }
+
+    /// `rtm/delete`.
+    #[must_use]
+    pub fn delete(channel: &str) -> Self {
+        Self { action: pdu::DELETE, body: pdu::channel_body(channel) }
+    }
+}
+
+impl<R> Core<R> {
+    /// A client that waits for [`start`](Self::start).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] naming an option that cannot be used.
+    pub fn new(config: Config, monitor: Monitor<Error>) -> Result<Self, Error> {
+        config.validate()?;
+        Ok(Self {
+            retry: Retry::new(config.backoff, config.rng()),
+            outbox: Outbox::new(config.outbox),
+            config,
+            monitor,
+            link: Link::Down,
+            subscriptions: BTreeMap::new(),
+            waits: BTreeSet::new(),
+            blocked: None,
+            control: VecDeque::new(),
+            pending: HashMap::new(),
+            next_id: 0,
+            starting: Vec::new(),
+            closing: None,
+            effects: VecDeque::new(),
+            report: CloseReport::default(),
+        })
+    }
+
+    /// Takes a request; with `to` it is acknowledged, without it is written and
+    /// forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Full`] or [`Error::Closed`] by an [`Effect::Reply`] to `to`;
+    /// returned as well, for a request that nobody waits for.
+    pub fn request(&mut self, now: Instant, request: Request, to: Option<R>) -> Result<(), Error> {
+        let deadline = Some(now + self.config.request_timeout);
+        let bytes = request.body.len();
+        let refused = if self.is_closing() {
+            Some(Error::Closed)
+        } else if self.outbox.has_room(bytes) {
+            None
+        } else {
+            Some(Error::Full)
+        };
+        if let Some(error) = refused {
+            if let Some(to) = to {
+                self.reply(to, Err(error.clone()));
+            }
+            return Err(error);
+        }
+        let outgoing =
+            Outgoing { action: request.action, body: request.body, to, id: None, sent: false };
+        // There is room, as asked above.
+        let _token = self.outbox.push(outgoing, bytes, deadline);
+        self.count_outbox();
+        Ok(())
+    }
+
+    /// Returns the next message for the service; only meaningful between
+    /// [`connected`](Self::connected) and the end of that connection.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        let transmit = match self.link {
+            Link::Authenticating { .. } | Link::Live { .. } => self.next_control(),
+            _ => return None,
+        };
+        let transmit = match (transmit, &self.link) {
+            (Some(transmit), _) => transmit,
+            (None, Link::Live { .. }) => self.next_request()?,
+            (None, _) => return None,
+        };
+        if let Transmit::Text(text) = &transmit {
+            let bytes = text.len() as u64;
+            self.monitor.count(|stats| {
+                stats.messages_out += 1;
+                stats.bytes_out += bytes;
+            });
+        }
+        Some(transmit)
+    }
+
+    /// Returns the next thing to do.
+    pub fn poll_effect(&mut self) -> Option<Effect<R>> {
+        self.effects.pop_front()
+    }
+
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let link = match &self.link {
+            Link::Down | Link::Closed | Link::Connecting { .. } => None,
+            Link::Authenticating { deadline, heartbeat } => {
+                Some(heartbeat.poll_timeout().min(*deadline))
+            }
+            // Who does not read cannot judge the peer's silence.
+            Link::Live { .. } if self.blocked.is_some() => None,
+            Link::Live { heartbeat } => Some(heartbeat.poll_timeout()),
+            Link::Waiting { until } => Some(*until),
+        };
+        let waits = self.waits.first().map(|(at, _)| *at);
+        let closing = self.closing.as_ref().map(|closing| closing.deadline);
+        [link, self.outbox.poll_timeout(), waits, closing].into_iter().flatten().min()
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.link_timeout(now);
+        while let Some((_, outgoing, _)) = self.outbox.expire(now) {
+            self.give_up(outgoing, Error::Timeout);
+        }
+        self.subscription_timeout(now);
+        self.count_outbox();
+        self.finish_close(now);
+    }
+
+    /// Waits until the driver may read: a consumer that is slow, and asked to
+    /// be waited for, keeps the socket unread.
+    pub fn poll_room(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(id) = &self.blocked else { return Poll::Ready(()) };
+        let out = self.subscriptions.get(id).and_then(|sub| sub.out.as_ref());
+        if out.is_some_and(|out| out.poll_room(cx).is_pending()) {
+            return Poll::Pending;
+        }
+        self.blocked = None;
+        if let Link::Live { heartbeat } = &mut self.link {
+            heartbeat.heard(now);
+        }
+        Poll::Ready(())
+    }
+
+    /// Returns whether the client is closed for good.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.link, Link::Closed)
+    }
+
+    const fn is_closing(&self) -> bool {
+        self.closing.is_some() || self.is_closed()
+    }
+
+    fn next_control(&mut self) -> Option<Transmit> {
+        loop {
+            let (action, body, pending) = match self.control.pop_front()? {
+                Control::Ping => return Some(Transmit::Ping),
+                Control::Auth { action, body } => (action, body, Pending::Auth),
+                Control::Subscribe(id) => {
+                    let Some(sub) = self.subscriptions.get_mut(&id) else { continue };
+                    if sub.phase != Phase::Waiting || sub.is_leaving() {
+                        continue;
+                    }
+                    sub.phase = Phase::Subscribing;
+                    let body =
+                        pdu::subscribe_body(&id, sub.options.as_ref(), sub.position.as_ref());
+                    (pdu::SUBSCRIBE, body, Pending::Subscribe(id))
+                }
+                Control::Unsubscribe(id) => {
+                    let Some(sub) = self.subscriptions.get_mut(&id) else { continue };
+                    if sub.phase != Phase::Subscribed {
+                        continue;
+                    }
+                    sub.phase = Phase::Unsubscribing;
+                    let body = pdu::unsubscribe_body(&id);
+                    (pdu::UNSUBSCRIBE, body, Pending::Unsubscribe(id))
+                }
+            };
+            let id = self.allot(pending);
+            return Some(Transmit::Text(pdu::encode(action, Some(id), &body)));
+        }
+    }
+
+    fn next_request(&mut self) -> Option<Transmit> {
+        let (token, outgoing) = self.outbox.launch()?;
+        outgoing.sent = true;
+        if outgoing.to.is_some() {
+            let (action, body) = (outgoing.action, std::mem::take(&mut outgoing.body));
+            let id = self.allot(Pending::Request(token));
+            let text = pdu::encode(action, Some(id), &body);
+            if let Some(outgoing) = self.outbox.get_mut(token) {
+                outgoing.id = Some(id);
+                outgoing.body = body;
+            }
+            return Some(Transmit::Text(text));
+        }
+        let outgoing = self.outbox.settle(token)?;
+        self.report.written += 1;
+        self.count_outbox();
+        Some(Transmit::Text(pdu::encode(outgoing.action, None, &outgoing.body)))
+    }
+
+    /// Ids count from 0 on each connection, for all requests together.
+    fn allot(&mut self, pending: Pending) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.pending.insert(id, pending);
+        id
+    }
+
+    fn reply(&mut self, to: R, result: Result<Option<Box<RawValue>>, Error>) {
+        self.effects.push_back(Effect::Reply { to, result });
+    }
+
+    /// Counts a request that will not be answered, and says so to who waits.
+    fn give_up(&mut self, outgoing: Outgoing<R>, error: Error) {
+        if let Some(id) = outgoing.id {
+            self.pending.remove(&id);
+        }
+        match outgoing.sent {
+            true => self.report.unacknowledged += 1,
+            false => self.report.unsent += 1,
+        }
+        match outgoing.to {
+            Some(to) => self.reply(to, Err(error)),
+            None => self.monitor.tell(Event::Dropped {
+                what: Dropped::Requests,
+                count: 1,
+            }),
+        }
+    }
+
+    fn count_outbox(&self) {
+        let (len, bytes) = (self.outbox.len(), self.outbox.bytes());
+        self.monitor.count(|stats| {
+            stats.outbox_len = len;
+            stats.outbox_bytes = bytes;
+        });
+    }
+
+    fn set_state(&self, state: State) {
+        self.monitor.set_state(state);
+    }
+}
+
+impl<R> fmt::Debug for Core<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("link", &self.link)
+            .field("outbox", &self.outbox.len())
+            .field("subscriptions", &self.subscriptions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A wait that no clock reaches, for arithmetic that must not overflow.
+fn after(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests;
