@@ -72,7 +72,11 @@ pub(super) struct Driver {
     commands: mpsc::Receiver<Command>,
     ended: Arc<Ended>,
     link: Link,
+    /// The closing handshake of a connection that is no longer wanted.
+    parting: Option<Parting>,
 }
+
+type Parting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What woke the driver.
 enum Wake {
@@ -82,6 +86,7 @@ enum Wake {
     Opened(Result<Socket, Error>),
     Received(Result<Option<Message>, ws_core::Error>),
     Room,
+    Parted,
 }
 
 impl Driver {
@@ -93,15 +98,15 @@ impl Driver {
         ended: Arc<Ended>,
     ) -> Self {
         let (config, url) = (Arc::new(config), Arc::new(url));
-        Self { config, url, core, commands, ended, link: Link::Down }
+        Self { config, url, core, commands, ended, link: Link::Down, parting: None }
     }
 
     /// Runs until the client is closed or its last handle is dropped.
     pub(super) async fn run(mut self) {
         loop {
-            self.carry_out();
+            let reports = self.carry_out();
             if self.core.is_closed() {
-                return self.answer_the_late();
+                return self.end(reports).await;
             }
             self.transmit();
             match self.wait().await {
@@ -124,6 +129,7 @@ impl Driver {
                 }
                 Wake::Received(received) => self.handle_received(received),
                 Wake::Room => {}
+                Wake::Parted => self.parting = None,
             }
         }
     }
@@ -155,12 +161,20 @@ impl Driver {
                 Link::Open(socket) => Wake::Received(socket.next().await),
             }
         };
+        let parting = self.parting.as_mut();
+        let parted = async move {
+            match parting {
+                Some(parting) => parting.await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             command = self.commands.recv() => Wake::Command(command),
             () = self.ended.notify.notified() => Wake::Ended,
             () = sleep => Wake::Timeout,
             wake = socket => wake,
+            () = parted => Wake::Parted,
         }
     }
 
@@ -221,7 +235,9 @@ impl Driver {
         }
     }
 
-    fn carry_out(&mut self) {
+    /// Does what the core asks; returns the reports that wait for the end.
+    fn carry_out(&mut self) -> Vec<(Reply, CloseReport)> {
+        let mut reports = Vec::new();
         while let Some(effect) = self.core.poll_effect() {
             match effect {
                 Effect::Connect { deadline } => {
@@ -234,9 +250,8 @@ impl Driver {
                 Effect::Disconnect { graceful } => {
                     let link = std::mem::replace(&mut self.link, Link::Down);
                     if let (Link::Open(socket), true) = (link, graceful) {
-                        // The closing handshake goes on by itself, for a bounded
-                        // time; nobody waits for it.
-                        tokio::spawn(hang_up(*socket, self.config.close_timeout));
+                        let wait = self.config.close_timeout;
+                        self.parting = Some(Box::pin(hang_up(*socket, wait)));
                     }
                 }
                 Effect::Reply { to, result } => {
@@ -245,12 +260,11 @@ impl Driver {
                     }
                 }
                 Effect::Closed { to, report } => {
-                    for to in to {
-                        to.report(report);
-                    }
+                    reports.extend(to.into_iter().map(|to| (to, report)));
                 }
             }
         }
+        reports
     }
 
     /// Hands the core's messages to the socket, as many as it has room for.
@@ -270,13 +284,20 @@ impl Driver {
         }
     }
 
-    /// Calls that were on their way when the client closed.
-    fn answer_the_late(&mut self) {
+    /// Completes the closing handshake before anyone is told that the client
+    /// is closed, and answers the calls that were on their way.
+    async fn end(mut self, mut reports: Vec<(Reply, CloseReport)>) {
+        if let Some(parting) = self.parting.take() {
+            parting.await;
+        }
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {
             self.handle_command(command);
         }
-        self.carry_out();
+        reports.extend(self.carry_out());
+        for (to, report) in reports {
+            to.report(report);
+        }
     }
 }
 

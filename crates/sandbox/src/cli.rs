@@ -1,0 +1,166 @@
+//! The command line: a contract that scripts rely on.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use realtime_sandbox::{Engine, Sandbox};
+use serde_json::json;
+
+/// The servers that this program knows.
+const NAMES: [&str; 1] = ["satori-rtm"];
+
+/// Local servers of realtime protocols, for development and tests.
+///
+/// Everything is in memory and on loopback, and gone when the program ends.
+#[derive(Debug, Parser)]
+#[command(name = "realtime-sandbox", version)]
+struct Options {
+    /// Servers to start, separated by commas; all if left out
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = NAMES)]
+    only: Vec<String>,
+
+    /// The port of one server; a free one if left out
+    #[arg(long, value_name = "NAME=PORT", value_parser = parse_port)]
+    port: Vec<(String, u16)>,
+
+    /// The WebSocket implementation: ws-core or tungstenite
+    #[arg(long, default_value = "ws-core")]
+    engine: Engine,
+
+    /// Print one line of JSON when everything listens, and nothing else
+    #[arg(long)]
+    json: bool,
+
+    /// End also when standard input ends
+    #[arg(long)]
+    exit_on_eof: bool,
+}
+
+/// Starts, says where, and runs until it is told to end.
+pub(crate) async fn run() -> ExitCode {
+    let options = Options::parse();
+    // Before anything is printed: who reads the line may end us at once.
+    let signals = Signals::new();
+    match (signals, start(&options).await) {
+        (Ok(signals), Ok(sandbox)) => match announce(&sandbox, options.json) {
+            Ok(()) => {
+                signals.wait(options.exit_on_eof).await;
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&format!("standard output cannot be written: {error}")),
+        },
+        (Err(error), _) => fail(&format!("signals cannot be received: {error}")),
+        (_, Err(error)) => fail(&format!("a port cannot be had: {error}; try another --port")),
+    }
+}
+
+async fn start(options: &Options) -> io::Result<Sandbox> {
+    // One server so far: every choice of names is that one.
+    let mut builder = Sandbox::builder().engine(options.engine);
+    for (name, port) in &options.port {
+        builder = builder.port(name, *port);
+    }
+    builder.start().await
+}
+
+fn announce(sandbox: &Sandbox, as_json: bool) -> io::Result<()> {
+    let rtm = sandbox.rtm();
+    let mut out = io::stdout().lock();
+    if as_json {
+        let line = json!({"satori-rtm": {
+            "url": rtm.url(),
+            "appkey": rtm.appkey(),
+            "role": rtm.role(),
+            "role_secret": rtm.role_secret(),
+            "restricted_channel": rtm.restricted_channel(),
+        }});
+        writeln!(out, "{line}")?;
+    } else {
+        writeln!(out, "satori-rtm   {}", rtm.url())?;
+        writeln!(out, "  appkey     {}", rtm.appkey())?;
+        writeln!(out, "  role       {}, secret {}", rtm.role(), rtm.role_secret())?;
+        writeln!(out, "  restricted {}", rtm.restricted_channel())?;
+        writeln!(out)?;
+        writeln!(out, "  Config::new({:?}, {:?})", rtm.url(), rtm.appkey())?;
+        writeln!(out)?;
+        writeln!(out, "A development server: in memory, on loopback. Ctrl-C ends it.")?;
+    }
+    out.flush()
+}
+
+fn fail(reason: &str) -> ExitCode {
+    // When not even this can be written, the exit code still says it.
+    let _best_effort = writeln!(io::stderr(), "realtime-sandbox: {reason}");
+    ExitCode::FAILURE
+}
+
+fn parse_port(text: &str) -> Result<(String, u16), String> {
+    let (name, port) = text.split_once('=').ok_or("it takes NAME=PORT")?;
+    if !NAMES.contains(&name) {
+        return Err(format!("no server is called {name:?}; there is {}", NAMES.join(", ")));
+    }
+    let port = port.parse().map_err(|_| format!("{port:?} is no port from 0 to 65535"))?;
+    Ok((name.to_owned(), port))
+}
+
+/// What ends the program: SIGINT, SIGTERM, and the end of standard input if
+/// that is asked for.
+struct Signals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    async fn wait(mut self, until_eof: bool) {
+        tokio::select! {
+            () = self.received() => {}
+            () = stdin_ended(), if until_eof => {}
+        }
+    }
+
+    #[cfg(unix)]
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn received(&mut self) {
+        // Without a handler there is only the end of standard input.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
+/// Reads on a thread of its own, which a signal need not wait for.
+async fn stdin_ended() {
+    let (ended, end) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // An input that cannot be read has ended too.
+        let _read = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        let _gone = ended.send(());
+    });
+    let _ended = end.await;
+}

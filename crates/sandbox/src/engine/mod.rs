@@ -1,0 +1,124 @@
+//! The two WebSocket implementations that a server can run on. Everything
+//! above them sees one [`Socket`].
+
+mod tungstenite;
+mod ws_core;
+
+use std::{fmt, str::FromStr};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Any byte stream.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
+
+pub(crate) type Io = Box<dyn ByteStream>;
+
+/// Which WebSocket implementation serves.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Engine {
+    /// Ours.
+    #[default]
+    WsCore,
+    /// tokio-tungstenite: not ours, so that our clients never agree only with
+    /// themselves.
+    Tungstenite,
+}
+
+impl Engine {
+    /// Every engine, for suites that run on each.
+    pub const ALL: [Self; 2] = [Self::WsCore, Self::Tungstenite];
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WsCore => "ws-core",
+            Self::Tungstenite => "tungstenite",
+        })
+    }
+}
+
+impl FromStr for Engine {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "ws-core" => Ok(Self::WsCore),
+            "tungstenite" => Ok(Self::Tungstenite),
+            _ => Err(format!("no engine {name:?}: take ws-core or tungstenite")),
+        }
+    }
+}
+
+/// What a client asks for when it opens a WebSocket.
+#[derive(Clone, Debug)]
+pub(crate) struct Opening {
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) host: Option<String>,
+}
+
+/// An HTTP answer that opens nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+/// What a client sent.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    Text(String),
+    Binary,
+    /// A ping or pong; the engine has answered.
+    Control,
+}
+
+/// One open WebSocket on either engine.
+pub(crate) enum Socket {
+    WsCore(Box<::ws_core::Connection<Io>>),
+    Tungstenite(Box<tungstenite::Stream>),
+}
+
+/// Opens a WebSocket over `io` if `judge` has nothing against it. A refusal is
+/// sent and given back.
+pub(crate) async fn accept<J>(
+    engine: Engine,
+    io: Io,
+    max_message: usize,
+    judge: J,
+) -> Result<Socket, Option<Refusal>>
+where
+    J: FnOnce(&Opening) -> Result<(), Refusal> + Send + Unpin,
+{
+    match engine {
+        Engine::WsCore => ws_core::accept(io, max_message, judge).await,
+        Engine::Tungstenite => tungstenite::accept(io, max_message, judge).await,
+    }
+}
+
+/// Why a socket gives nothing more. What exactly ended it is not a server's
+/// concern: the client is gone.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+impl Socket {
+    /// Receives; cancel safe on both engines.
+    pub(crate) async fn next(&mut self) -> Result<Incoming, Gone> {
+        match self {
+            Self::WsCore(socket) => ws_core::next(socket).await,
+            Self::Tungstenite(socket) => tungstenite::next(socket).await,
+        }
+    }
+
+    /// Sends and flushes a text message.
+    pub(crate) async fn send(&mut self, text: String) -> Result<(), Gone> {
+        match self {
+            Self::WsCore(socket) => ws_core::send(socket, text).await,
+            Self::Tungstenite(socket) => tungstenite::send(socket, text).await,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The engine that is not ours.
+
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::{
+    WebSocketStream, accept_hdr_async_with_config,
+    tungstenite::{
+        Message,
+        handshake::server::{ErrorResponse, Request, Response},
+        protocol::WebSocketConfig,
+    },
+};
+
+use super::{Gone, Incoming, Io, Opening, Refusal, Socket};
+
+pub(crate) type Stream = WebSocketStream<Io>;
+
+pub(super) async fn accept<J>(
+    io: Io,
+    max_message: usize,
+    judge: J,
+) -> Result<Socket, Option<Refusal>>
+where
+    J: FnOnce(&Opening) -> Result<(), Refusal> + Send + Unpin,
+{
+    let mut refused = None;
+    let verdict = |request: &Request, response: Response| {
+        let host = request.headers().get("host").and_then(|host| host.to_str().ok());
+        let opening = Opening {
+            path: request.uri().path().to_owned(),
+            query: request.uri().query().unwrap_or_default().to_owned(),
+            host: host.map(str::to_owned),
+        };
+        judge(&opening).map(|()| response).map_err(|refusal| {
+            let mut answer = ErrorResponse::new(Some(refusal.body.clone()));
+            *answer.status_mut() = refusal.status.try_into().unwrap_or_default();
+            refused = Some(refusal);
+            answer
+        })
+    };
+    // Its default lets a client that reads nothing grow the write buffer
+    // without end, and takes 128 KiB a connection.
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(max_message))
+        .max_frame_size(Some(max_message))
+        .read_buffer_size(8 << 10)
+        .max_write_buffer_size(4 << 20);
+    match accept_hdr_async_with_config(io, verdict, Some(config)).await {
+        Ok(socket) => Ok(Socket::Tungstenite(Box::new(socket))),
+        Err(_) => Err(refused),
+    }
+}
+
+pub(super) async fn next(socket: &mut Stream) -> Result<Incoming, Gone> {
+    match socket.next().await {
+        Some(Ok(Message::Text(text))) => Ok(Incoming::Text(text.as_str().to_owned())),
+        Some(Ok(Message::Binary(_))) => Ok(Incoming::Binary),
+        // A close is answered by the engine while it is polled to its end.
+        Some(Ok(_)) => Ok(Incoming::Control),
+        Some(Err(_)) | None => Err(Gone),
+    }
+}
+
+pub(super) async fn send(socket: &mut Stream, text: String) -> Result<(), Gone> {
+    socket.send(Message::text(text)).await.map_err(|_| Gone)
+}

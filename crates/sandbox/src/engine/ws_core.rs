@@ -1,0 +1,43 @@
+//! Our own engine.
+
+use ::ws_core::{Connection, Limits, Message};
+
+use super::{Gone, Incoming, Io, Opening, Refusal, Socket};
+
+pub(super) async fn accept<J>(
+    io: Io,
+    max_message: usize,
+    judge: J,
+) -> Result<Socket, Option<Refusal>>
+where
+    J: FnOnce(&Opening) -> Result<(), Refusal> + Send + Unpin,
+{
+    let limits = Limits::default().max_message(max_message);
+    let handshake = ::ws_core::accept(io, limits).await.map_err(|_| None)?;
+    let request = handshake.request();
+    let opening = Opening {
+        path: request.path().to_owned(),
+        query: request.query().unwrap_or_default().to_owned(),
+        host: request.header("host").map(str::to_owned),
+    };
+    if let Err(refusal) = judge(&opening) {
+        // A client that does not take its refusal has gone by itself.
+        let _sent = handshake.reject(refusal.status, &refusal.body).await;
+        return Err(Some(refusal));
+    }
+    let socket = handshake.accept(None).await.map_err(|_| None)?;
+    Ok(Socket::WsCore(Box::new(socket)))
+}
+
+pub(super) async fn next(socket: &mut Connection<Io>) -> Result<Incoming, Gone> {
+    match socket.next().await {
+        Ok(Some(Message::Text(text))) => Ok(Incoming::Text(text.as_str().to_owned())),
+        Ok(Some(Message::Binary(_))) => Ok(Incoming::Binary),
+        Ok(Some(_)) => Ok(Incoming::Control),
+        Ok(None) | Err(_) => Err(Gone),
+    }
+}
+
+pub(super) async fn send(socket: &mut Connection<Io>, text: String) -> Result<(), Gone> {
+    socket.send(&Message::text(text)).await.map_err(|_| Gone)
+}

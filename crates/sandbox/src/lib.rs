@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod auditor;
+mod engine;
+mod fault;
+mod log;
+mod sandbox;
+mod tasks;
+
+#[cfg(feature = "satori-rtm")]
+mod rtm;
+
+#[cfg(feature = "satori-rtm")]
+pub use crate::rtm::{RtmConfig, RtmServer};
+pub use crate::{
+    auditor::{Auditor, Finding, Verdict},
+    engine::Engine,
+    fault::{Action, At, Direction, Faults, Proxy, Rule},
+    log::{Entry, EventLog, What},
+    sandbox::{Builder, Sandbox},
+};

@@ -1,0 +1,10 @@
+//! The `realtime-sandbox` program.
+
+mod cli;
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    cli::run().await
+}

@@ -1,0 +1,255 @@
+//! One client: its role, its subscriptions, its requests.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use serde_json::json;
+use tokio::sync::Notify;
+
+use super::{
+    auth,
+    config::RtmConfig,
+    hub::{Hub, Start},
+    reply::{Problem, Reply, answer, general_error},
+    request::{self, Request},
+    subscription::Subscription,
+};
+
+/// Longest channel name in bytes.
+const MAX_CHANNEL: usize = 256;
+
+/// The state of one connection, without its socket.
+pub(super) struct Connection {
+    number: u64,
+    config: RtmConfig,
+    hub: Arc<Hub>,
+    pub(super) notify: Arc<Notify>,
+    /// The nonce of an exchange that has begun, and the role it is for.
+    nonce: Option<(String, String)>,
+    authenticated: bool,
+    subscriptions: BTreeMap<String, Subscription>,
+    /// Takes its turn after the others, so that one busy subscription does not
+    /// silence the rest.
+    turn: VecDeque<String>,
+}
+
+type Outcome = Result<String, Problem>;
+
+impl Connection {
+    pub(super) fn new(number: u64, config: RtmConfig, hub: Arc<Hub>) -> Self {
+        Self {
+            number,
+            config,
+            hub,
+            notify: Arc::default(),
+            nonce: None,
+            authenticated: false,
+            subscriptions: BTreeMap::new(),
+            turn: VecDeque::new(),
+        }
+    }
+
+    /// Answers a message of the client: the action as it is logged, and what to
+    /// send. A request without an id is carried out in silence.
+    pub(super) fn handle(&mut self, text: &str) -> (String, Option<Reply>) {
+        let Ok(request) = serde_json::from_str::<Request>(text) else {
+            let reason = "Invalid PDU: it is not JSON with an action";
+            return ("?".into(), Some(general_error("json_parse_error", reason)));
+        };
+        let result = self.carry_out(&request);
+        let reply = request.id.as_deref().map(|id| answer(&request.action, id, result));
+        (request.action, reply)
+    }
+
+    /// Returns the next delivery of any subscription.
+    pub(super) fn next_delivery(&mut self) -> Option<Reply> {
+        for _ in 0..self.turn.len() {
+            let id = self.turn.pop_front()?;
+            let Some(subscription) = self.subscriptions.get_mut(&id) else { continue };
+            let step = subscription.step(&id, &self.hub);
+            match step {
+                Some(step) if step.ended => {
+                    self.end(&id);
+                    return Some(step.reply);
+                }
+                Some(step) => {
+                    self.turn.push_back(id);
+                    return Some(step.reply);
+                }
+                None => self.turn.push_back(id),
+            }
+        }
+        None
+    }
+
+    fn carry_out(&mut self, request: &Request) -> Outcome {
+        match request.action.as_str() {
+            "auth/handshake" => self.handshake(request),
+            "auth/authenticate" => self.authenticate(request),
+            "rtm/publish" | "rtm/write" => self.publish(request),
+            "rtm/read" => self.read(request),
+            "rtm/delete" => self.delete(request),
+            "rtm/subscribe" => self.subscribe(request),
+            "rtm/unsubscribe" => self.unsubscribe(request),
+            action if action.starts_with("rtm/") || action.starts_with("auth/") => {
+                Err(Problem::new("invalid_operation", "Invalid operation"))
+            }
+            _ => Err(Problem::new("invalid_service", "Invalid service")),
+        }
+    }
+
+    fn handshake(&mut self, request: &Request) -> Outcome {
+        let body: request::Handshake =
+            request.body().map_err(|()| Problem::invalid_format("body"))?;
+        role_secret(&body.method)?;
+        let nonce = auth::nonce();
+        let answer = json!({"data": {"nonce": nonce}}).to_string();
+        self.nonce = Some((nonce, body.data.role));
+        Ok(answer)
+    }
+
+    /// An unknown role fails here, not at the handshake: a client learns
+    /// nothing about which roles exist.
+    fn authenticate(&mut self, request: &Request) -> Outcome {
+        let body: request::Authenticate =
+            request.body().map_err(|()| Problem::invalid_format("body"))?;
+        role_secret(&body.method)?;
+        let (nonce, role) = self.nonce.take().ok_or_else(Problem::unauthenticated)?;
+        let known = role == self.config.role;
+        if !known || !auth::is_proof(&self.config.role_secret, &nonce, &body.credentials.hash) {
+            return Err(Problem::unauthenticated());
+        }
+        self.authenticated = true;
+        Ok("{}".into())
+    }
+
+    fn publish(&self, request: &Request) -> Outcome {
+        let body: request::Message =
+            request.body().map_err(|()| Problem::invalid_format("body"))?;
+        self.check_channel(&body.channel)?;
+        if body.message.get().len() > self.config.max_message {
+            return Err(Problem::new("invalid_format", "The message is too big"));
+        }
+        if let Some(expected) = body.position.filter(|_| request.action == "rtm/write") {
+            let expected = self.hub.parse(&expected)?;
+            if self.hub.last(&body.channel) != Some(expected) {
+                return Err(Problem::new("position_mismatch", "The channel has moved on"));
+            }
+        }
+        let stored = self.hub.publish(&body.channel, body.message.get());
+        stored.map_or_else(|| Err(too_many_channels()), |at| Ok(positioned(&at.to_string())))
+    }
+
+    fn read(&self, request: &Request) -> Outcome {
+        let body: request::Value = request.body().map_err(|()| Problem::invalid_format("body"))?;
+        self.check_channel(&body.channel)?;
+        let (position, message) = self.hub.read(&body.channel, body.position.as_deref())?;
+        Ok(format!(r#"{{"position":"{position}","message":{message}}}"#))
+    }
+
+    fn delete(&self, request: &Request) -> Outcome {
+        let body: request::Value = request.body().map_err(|()| Problem::invalid_format("body"))?;
+        self.check_channel(&body.channel)?;
+        if body.purge {
+            self.hub.purge(&body.channel);
+            return Ok("{}".into());
+        }
+        let stored = self.hub.publish(&body.channel, "null");
+        stored.map_or_else(|| Err(too_many_channels()), |at| Ok(positioned(&at.to_string())))
+    }
+
+    fn subscribe(&mut self, request: &Request) -> Outcome {
+        let body: request::Subscribe =
+            request.body().map_err(|()| Problem::invalid_format("body"))?;
+        let id = body.subscription_id.clone().or_else(|| body.channel.clone());
+        let id = id.ok_or_else(|| Problem::invalid_format("channel"))?;
+        self.try_subscribe(&id, body).map_err(|problem| problem.of_subscription(&id))
+    }
+
+    fn try_subscribe(&mut self, id: &str, body: request::Subscribe) -> Outcome {
+        if body.filter.is_some() {
+            return Err(Problem::new("invalid_filter", "This server has no views yet"));
+        }
+        let channel = body.channel.ok_or_else(|| Problem::invalid_format("channel"))?;
+        if channel != id {
+            return Err(Problem::invalid_format("subscription_id"));
+        }
+        self.check_channel(&channel)?;
+        if self.subscriptions.contains_key(id) && !body.force {
+            return Err(Problem::new("already_subscribed", "Already subscribed"));
+        }
+        if self.subscriptions.len() >= self.config.max_subscriptions {
+            return Err(Problem::new("subscription_quota_exceeded", "Too many subscriptions"));
+        }
+        let (count, age) = body.history.map_or((None, None), |h| (h.count, h.age));
+        if count.is_some() && age.is_some() {
+            return Err(Problem::invalid_format("history"));
+        }
+        let start = Start { position: body.position, count, age };
+        let position = self.hub.start(&channel, &start).ok_or_else(too_many_channels)??;
+        self.end(id);
+        self.hub.watch(&channel, self.number, &self.notify);
+        let fast_forward = body.fast_forward;
+        let subscription = Subscription { channel, next: position.index, fast_forward };
+        self.subscriptions.insert(id.to_owned(), subscription);
+        self.turn.push_back(id.to_owned());
+        // What the history holds is delivered after this answer.
+        self.notify.notify_one();
+        Ok(json!({"position": position.to_string(), "subscription_id": id}).to_string())
+    }
+
+    fn unsubscribe(&mut self, request: &Request) -> Outcome {
+        let body: request::Unsubscribe =
+            request.body().map_err(|()| Problem::invalid_format("subscription_id"))?;
+        let id = body.subscription_id;
+        let Some(subscription) = self.end(&id) else {
+            let problem = Problem::new("not_subscribed", "Not subscribed");
+            return Err(problem.of_subscription(&id));
+        };
+        let position = self.hub.at(subscription.next).to_string();
+        Ok(json!({"position": position, "subscription_id": id}).to_string())
+    }
+
+    fn end(&mut self, id: &str) -> Option<Subscription> {
+        let subscription = self.subscriptions.remove(id)?;
+        self.turn.retain(|other| other != id);
+        self.hub.unwatch(&subscription.channel, self.number);
+        Some(subscription)
+    }
+
+    /// Names that begin with `$` are the service's own.
+    fn check_channel(&self, channel: &str) -> Result<(), Problem> {
+        if channel.is_empty() || channel.len() > MAX_CHANNEL || channel.starts_with('$') {
+            return Err(Problem::invalid_format("channel"));
+        }
+        if channel == self.config.restricted_channel && !self.authenticated {
+            return Err(Problem::unauthorized());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        for subscription in self.subscriptions.values() {
+            self.hub.unwatch(&subscription.channel, self.number);
+        }
+    }
+}
+
+fn role_secret(method: &str) -> Result<(), Problem> {
+    match method {
+        "role_secret" => Ok(()),
+        _ => Err(Problem::new("auth_method_not_allowed", "The method must be role_secret")),
+    }
+}
+
+fn positioned(position: &str) -> String {
+    format!(r#"{{"position":"{position}"}}"#)
+}
+
+fn too_many_channels() -> Problem {
+    Problem::new("invalid_format", "The server holds as many channels as it may")
+}

@@ -1,0 +1,96 @@
+//! What a client asks for (docs/protocols/satori-rtm.md, 2 and 3).
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// The envelope of a request. The id is kept as it came: it goes back with the
+/// same type.
+#[derive(Debug, Deserialize)]
+pub(super) struct Request {
+    pub(super) action: String,
+    #[serde(default)]
+    pub(super) id: Option<Box<RawValue>>,
+    #[serde(default)]
+    pub(super) body: Option<Box<RawValue>>,
+}
+
+impl Request {
+    /// Reads the body as `T`.
+    pub(super) fn body<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ()> {
+        let text = self.body.as_ref().map_or("{}", |body| body.get());
+        serde_json::from_str(text).map_err(drop)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Handshake {
+    pub(super) method: String,
+    pub(super) data: HandshakeData,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct HandshakeData {
+    pub(super) role: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Authenticate {
+    pub(super) method: String,
+    pub(super) credentials: Credentials,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Credentials {
+    pub(super) hash: String,
+}
+
+/// `rtm/publish` and `rtm/write`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Message {
+    pub(super) channel: String,
+    pub(super) message: Box<RawValue>,
+    /// Compare-and-set, for writes.
+    #[serde(default)]
+    pub(super) position: Option<String>,
+}
+
+/// `rtm/read` and `rtm/delete`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Value {
+    pub(super) channel: String,
+    #[serde(default)]
+    pub(super) position: Option<String>,
+    #[serde(default)]
+    pub(super) purge: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Subscribe {
+    #[serde(default)]
+    pub(super) channel: Option<String>,
+    #[serde(default)]
+    pub(super) subscription_id: Option<String>,
+    #[serde(default)]
+    pub(super) filter: Option<String>,
+    #[serde(default)]
+    pub(super) position: Option<String>,
+    #[serde(default)]
+    pub(super) history: Option<History>,
+    #[serde(default)]
+    pub(super) fast_forward: bool,
+    #[serde(default)]
+    pub(super) force: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct History {
+    #[serde(default)]
+    pub(super) count: Option<u64>,
+    #[serde(default)]
+    pub(super) age: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Unsubscribe {
+    pub(super) subscription_id: String,
+}

@@ -1,0 +1,221 @@
+//! Accepts clients, over TCP and over pipes in the same process.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::{
+    io::DuplexStream,
+    net::{TcpListener, TcpStream},
+};
+
+use super::{config::RtmConfig, connection::Connection, hub::Hub};
+use crate::{
+    engine::{Engine, Incoming, Io, Opening, Refusal, Socket, accept},
+    log::{EventLog, What},
+    tasks::Tasks,
+};
+
+/// Bytes that a pipe holds in each direction.
+const PIPE: usize = 64 << 10;
+
+/// A Satori RTM v2 server. A clone is the same server; dropping the last one
+/// ends it and all its connections.
+#[derive(Clone, Debug)]
+pub struct RtmServer {
+    shared: Arc<Shared>,
+    tasks: Tasks,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: RtmConfig,
+    engine: Engine,
+    hub: Arc<Hub>,
+    log: EventLog,
+    connections: AtomicU64,
+    address: Mutex<Option<SocketAddr>>,
+}
+
+impl RtmServer {
+    /// A server that listens nowhere: clients come through
+    /// [`pipe`](Self::pipe).
+    #[must_use]
+    pub fn new(config: RtmConfig, engine: Engine) -> Self {
+        let hub = Arc::new(Hub::new(config.clone()));
+        let shared = Shared {
+            config,
+            engine,
+            hub,
+            log: EventLog::default(),
+            connections: AtomicU64::new(0),
+            address: Mutex::new(None),
+        };
+        Self { shared: Arc::new(shared), tasks: Tasks::default() }
+    }
+
+    /// Listens on a loopback port, 0 for a free one.
+    ///
+    /// # Errors
+    ///
+    /// [`io::Error`] if the port cannot be had.
+    pub async fn listen(&self, port: u16) -> io::Result<()> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        *self.shared.address.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(listener.local_addr()?);
+        // The task must not keep the set alive that ends it.
+        let (shared, connections) = (Arc::clone(&self.shared), Tasks::default());
+        self.tasks.spawn(async move {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => spawn_tcp(&connections, &shared, stream),
+                    // Out of descriptors, most likely: wait for some to close.
+                    Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// Opens a connection without a network: the client's end of a pipe. Must
+    /// be called inside a tokio runtime.
+    #[must_use]
+    pub fn pipe(&self) -> DuplexStream {
+        let (client, server) = tokio::io::duplex(PIPE);
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move { shared.serve(Box::new(server)).await });
+        client
+    }
+
+    /// Returns `ws://host:port`, without a port if the server does not listen.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self.address() {
+            Some(address) => format!("ws://{address}"),
+            None => "ws://127.0.0.1".to_owned(),
+        }
+    }
+
+    /// Returns the address on which the server listens.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        *self.shared.address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the appkey.
+    #[must_use]
+    pub fn appkey(&self) -> &str {
+        &self.shared.config.appkey
+    }
+
+    /// Returns the role that may use the restricted channel.
+    #[must_use]
+    pub fn role(&self) -> &str {
+        &self.shared.config.role
+    }
+
+    /// Returns that role's secret.
+    #[must_use]
+    pub fn role_secret(&self) -> &str {
+        &self.shared.config.role_secret
+    }
+
+    /// Returns the channel that only the role may use.
+    #[must_use]
+    pub fn restricted_channel(&self) -> &str {
+        &self.shared.config.restricted_channel
+    }
+
+    /// Returns the server's log.
+    #[must_use]
+    pub fn log(&self) -> &EventLog {
+        &self.shared.log
+    }
+}
+
+fn spawn_tcp(tasks: &Tasks, shared: &Arc<Shared>, stream: TcpStream) {
+    if tasks.running() >= shared.config.max_connections {
+        return;
+    }
+    // A socket that cannot be told so still works, only slower.
+    let _best_effort = stream.set_nodelay(true);
+    let shared = Arc::clone(shared);
+    tasks.spawn(async move { shared.serve(Box::new(stream)).await });
+}
+
+impl Shared {
+    async fn serve(&self, io: Io) {
+        let number = self.connections.fetch_add(1, Ordering::Relaxed);
+        // A PDU is a message and an envelope around it.
+        let max_message = self.config.max_message + (16 << 10);
+        let accepting = accept(self.engine, io, max_message, |opening| self.judge(opening));
+        match tokio::time::timeout(self.config.handshake, accepting).await {
+            Ok(Ok(socket)) => {
+                self.log.add(number, What::Opened);
+                let connection =
+                    Connection::new(number, self.config.clone(), Arc::clone(&self.hub));
+                self.converse(number, connection, socket).await;
+                self.log.add(number, What::Ended);
+            }
+            Ok(Err(Some(refusal))) => self.log.add(number, What::Refused(refusal.status)),
+            Ok(Err(None)) | Err(_) => self.log.add(number, What::Ended),
+        }
+    }
+
+    /// A page in a browser can reach a loopback port under a name of its own:
+    /// only loopback names may ask.
+    fn judge(&self, opening: &Opening) -> Result<(), Refusal> {
+        let refuse = |status, body: &str| Err(Refusal { status, body: body.to_owned() });
+        let host = opening.host.as_deref().unwrap_or_default();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        if !matches!(name, "127.0.0.1" | "localhost" | "[::1]") {
+            return refuse(403, "this development server answers to loopback names only\n");
+        }
+        if opening.path != "/v2" {
+            return refuse(404, "the RTM endpoint is /v2?appkey=KEY\n");
+        }
+        let appkey = opening.query.split('&').find_map(|pair| pair.strip_prefix("appkey="));
+        match appkey == Some(self.config.appkey.as_str()) {
+            true => Ok(()),
+            false => refuse(403, "unknown appkey\n"),
+        }
+    }
+
+    async fn converse(&self, number: u64, mut connection: Connection, mut socket: Socket) {
+        let notify = Arc::clone(&connection.notify);
+        loop {
+            let reply = tokio::select! {
+                biased;
+                incoming = socket.next() => match incoming {
+                    Ok(Incoming::Text(text)) => {
+                        let (action, reply) = connection.handle(&text);
+                        self.log.add(number, What::Received(action));
+                        reply
+                    }
+                    Ok(Incoming::Control) => continue,
+                    // RTM over JSON is text; what else comes is not for us.
+                    Ok(Incoming::Binary) | Err(_) => return,
+                },
+                () = notify.notified() => {
+                    let delivery = connection.next_delivery();
+                    if delivery.is_some() {
+                        // There may be more; requests in between are served first.
+                        notify.notify_one();
+                    }
+                    delivery
+                }
+            };
+            if let Some(reply) = reply {
+                self.log.add(number, What::Sent(reply.action));
+                if socket.send(reply.text).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
