@@ -192,7 +192,8 @@ impl Config {
         if endpoint.starts_with("wss://") {
             return Err(Error::config("endpoint", "wss:// needs TLS, which this build lacks"));
         }
-        if !endpoint.starts_with("ws://") || endpoint.contains(['?', '#']) {
+        let rest = endpoint.strip_prefix("ws://").unwrap_or_default();
+        if rest.is_empty() || rest.starts_with('/') || rest.contains(['?', '#']) {
             let reason = format!("{endpoint:?} is not ws://host[:port][/path]");
             return Err(Error::config("endpoint", reason));
         }

@@ -4,7 +4,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use client_core::{CloseReport, Writer};
@@ -72,6 +72,8 @@ pub(super) struct Driver {
     commands: mpsc::Receiver<Command>,
     ended: Arc<Ended>,
     link: Link,
+    /// What every later call of `close` returns.
+    report: Arc<OnceLock<CloseReport>>,
     /// The closing handshake of a connection that is no longer wanted.
     parting: Option<Parting>,
 }
@@ -96,9 +98,10 @@ impl Driver {
         core: Core<Reply>,
         commands: mpsc::Receiver<Command>,
         ended: Arc<Ended>,
+        report: Arc<OnceLock<CloseReport>>,
     ) -> Self {
         let (config, url) = (Arc::new(config), Arc::new(url));
-        Self { config, url, core, commands, ended, link: Link::Down, parting: None }
+        Self { config, url, core, commands, ended, link: Link::Down, report, parting: None }
     }
 
     /// Runs until the client is closed or its last handle is dropped.
@@ -110,14 +113,14 @@ impl Driver {
             }
             self.transmit();
             match self.wait().await {
-                Wake::Command(Some(command)) => self.handle_command(command),
-                Wake::Command(None) => self.core.abort(),
-                Wake::Ended => {
-                    let now = now();
-                    for (channel, serial) in self.ended.take() {
-                        self.core.unsubscribe(now, &channel, serial, None);
-                    }
+                Wake::Command(Some(command)) => {
+                    // A subscription that was dropped makes room for the one that
+                    // this command may ask for.
+                    self.end_dropped();
+                    self.handle_command(command);
                 }
+                Wake::Command(None) => self.core.abort(),
+                Wake::Ended => self.end_dropped(),
                 Wake::Timeout => self.core.handle_timeout(now()),
                 Wake::Opened(Ok(socket)) => {
                     self.link = Link::Open(Box::new(socket));
@@ -175,6 +178,12 @@ impl Driver {
             () = sleep => Wake::Timeout,
             wake = socket => wake,
             () = parted => Wake::Parted,
+        }
+    }
+
+    fn end_dropped(&mut self) {
+        for (channel, serial) in self.ended.take() {
+            self.core.unsubscribe(now(), &channel, serial, None);
         }
     }
 
@@ -296,6 +305,7 @@ impl Driver {
         }
         reports.extend(self.carry_out());
         for (to, report) in reports {
+            let _first = self.report.set(report);
             to.report(report);
         }
     }

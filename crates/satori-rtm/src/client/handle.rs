@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -59,6 +59,7 @@ pub struct Client {
     ended: Arc<Ended>,
     serials: Arc<AtomicU64>,
     monitor: Monitor<Error>,
+    report: Arc<OnceLock<CloseReport>>,
     max_publish_bytes: usize,
 }
 
@@ -80,9 +81,12 @@ impl Client {
         let ended = Arc::new(Ended::default());
         let max_publish_bytes = config.max_publish_bytes;
         let core = Core::new(config.clone(), monitor.clone())?;
-        runtime.spawn(Driver::new(config, url, core, receiver, Arc::clone(&ended)).run());
+        let report = Arc::default();
+        let driver =
+            Driver::new(config, url, core, receiver, Arc::clone(&ended), Arc::clone(&report));
+        runtime.spawn(driver.run());
         let serials = Arc::default();
-        Ok(Self { commands, ended, serials, monitor, max_publish_bytes })
+        Ok(Self { commands, ended, serials, monitor, report, max_publish_bytes })
     }
 
     /// Makes a client, starts it and waits for its first connection.
@@ -300,11 +304,11 @@ impl Client {
     /// Cancel safe: the client goes on closing.
     pub async fn close(&self, wait: Duration) -> CloseReport {
         let (to, report) = oneshot::channel();
-        let sent = self.commands.send(Command::Close { wait, to: Reply::Report(to) }).await;
-        match sent {
-            Ok(()) => report.await.unwrap_or_default(),
-            // The driver has ended, which it does only after a report.
-            Err(_) => CloseReport::default(),
+        // A driver that takes no command any more has left its report behind.
+        let _taken = self.commands.send(Command::Close { wait, to: Reply::Report(to) }).await;
+        match report.await {
+            Ok(report) => report,
+            Err(_) => self.report.get().copied().unwrap_or_default(),
         }
     }
 

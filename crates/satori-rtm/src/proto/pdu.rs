@@ -53,8 +53,7 @@ pub(super) enum Id<'a> {
 impl<'a> Pdu<'a> {
     /// Reads the envelope; the body stays as it is.
     pub(super) fn decode(text: &'a str) -> Result<Self, Error> {
-        let pdu: Self =
-            serde_json::from_str(text).map_err(|_| Error::protocol("invalid_json", text))?;
+        let pdu: Self = object(text).ok_or_else(|| Error::protocol("invalid_json", text))?;
         if pdu.action.is_empty() {
             return Err(Error::protocol("no_action", text));
         }
@@ -69,7 +68,7 @@ impl<'a> Pdu<'a> {
     /// Reads the body as `T`.
     pub(super) fn body<T: Deserialize<'a>>(&self) -> Result<T, Error> {
         let text = self.body.map_or("{}", RawValue::get);
-        serde_json::from_str(text).map_err(|_| Error::protocol("no_body", text))
+        object(text).ok_or_else(|| Error::protocol("no_body", text))
     }
 
     /// Reads what an error says; a body that says nothing is an error still.
@@ -78,6 +77,12 @@ impl<'a> Pdu<'a> {
         let code = if body.error.is_empty() { "unknown_error" } else { &body.error };
         Refusal::new(action, code, &body.reason)
     }
+}
+
+/// Reads an object. The derived readers would take an array for one, field by
+/// field.
+fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 /// The body of an error.

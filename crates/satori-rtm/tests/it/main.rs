@@ -1,0 +1,19 @@
+//! The client against the sandbox server: real WebSockets, on both engines,
+//! over loopback sockets and over pipes in paused time.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test helpers fail by panicking, as tests do"
+)]
+
+mod cancellation;
+mod closing;
+mod golden;
+mod life;
+mod refusals;
+mod requests;
+mod subscriptions;
+mod support;
