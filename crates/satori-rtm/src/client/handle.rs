@@ -304,8 +304,9 @@ impl Client {
     /// Cancel safe: the client goes on closing.
     pub async fn close(&self, wait: Duration) -> CloseReport {
         let (to, report) = oneshot::channel();
-        // A driver that takes no command any more has left its report behind.
-        let _taken = self.commands.send(Command::Close { wait, to: Reply::Report(to) }).await;
+        // A driver that takes no command any more has left its report behind;
+        // the command goes, and with it who would have answered.
+        drop(self.commands.send(Command::Close { wait, to: Reply::Report(to) }).await);
         match report.await {
             Ok(report) => report,
             Err(_) => self.report.get().copied().unwrap_or_default(),
