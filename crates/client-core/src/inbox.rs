@@ -122,7 +122,6 @@ pub struct Writer<T> {
     shared: Arc<Mutex<Shared<T>>>,
 }
 
-
 impl<T> Writer<T> {
     /// Stores a message of `bytes` payload bytes.
     ///

@@ -16,7 +16,7 @@ pub use crate::rtm::{RtmConfig, RtmServer};
 pub use crate::{
     auditor::{Auditor, Finding, Verdict},
     engine::Engine,
-    fault::{Action, At, Direction, Faults, Proxy, Rule},
+    fault::{Action, At, Cut, Direction, Faults, Proxy, Rule},
     log::{Entry, EventLog, What},
     sandbox::{Builder, Sandbox},
 };

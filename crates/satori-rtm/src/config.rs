@@ -179,7 +179,9 @@ impl Config {
         if self.outbox.window == 0 || self.outbox.max_messages == 0 {
             return Err(Error::config("outbox", "takes at least one message"));
         }
-        if self.appkey.is_empty() || !self.appkey.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b)) {
+        if self.appkey.is_empty()
+            || !self.appkey.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
+        {
             return Err(Error::config("appkey", "takes letters, digits and -_.~"));
         }
         self.url()

@@ -147,11 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// # Cancel safety
     ///
     /// Cancel safe: a second call goes on where the first was dropped.
-    pub async fn close(
-        &mut self,
-        frame: Option<&CloseFrame>,
-        wait: Duration,
-    ) -> Result<(), Error> {
+    pub async fn close(&mut self, frame: Option<&CloseFrame>, wait: Duration) -> Result<(), Error> {
         self.session.close(frame)?;
         let ended = tokio::time::timeout(wait, async {
             while self.next().await?.is_some() {}

@@ -11,6 +11,7 @@ mod pump;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use proxy::Proxy;
+pub use pump::Cut;
 
 use crate::log::{EventLog, What};
 

@@ -10,7 +10,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{Faults, pump::pump};
+use super::{
+    Faults,
+    pump::{Cut, pump},
+};
 use crate::tasks::Tasks;
 
 /// A fault proxy. Dropping it ends every connection that it carries.
@@ -55,9 +58,10 @@ impl Proxy {
         Ok(Self { faults, tasks, address })
     }
 
-    /// Puts the proxy before a server's pipe; returns the client's end.
+    /// Puts the proxy before an open stream to a server; returns the client's
+    /// end. Must be called inside a tokio runtime.
     #[must_use]
-    pub fn wrap(&self, server: DuplexStream) -> DuplexStream {
+    pub fn wrap<S: Cut + 'static>(&self, server: S) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let (faults, number) = (self.faults.clone(), self.faults.connect());
         self.tasks.spawn(async move { pump(&faults, number, theirs, server).await });

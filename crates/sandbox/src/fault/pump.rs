@@ -7,8 +7,9 @@ use tokio::{
 
 use super::{Action, At, Direction, Faults, Rule, frames::Frames};
 
-/// A stream that can be ended the hard way.
-pub(super) trait Cut: AsyncRead + AsyncWrite + Send + Unpin {
+/// A stream that can be ended the hard way: a TCP connection is reset, a pipe
+/// just ends.
+pub trait Cut: AsyncRead + AsyncWrite + Send + Unpin {
     /// Makes dropping the stream a reset, where the stream has such a thing.
     fn arm_reset(&self);
 }
@@ -62,11 +63,7 @@ impl<'f> Lane<'f> {
 
     /// Returns the action that ended the connection, or nothing if the stream
     /// came to its own end.
-    async fn carry<R, W>(
-        mut self,
-        from: &mut ReadHalf<R>,
-        to: &mut WriteHalf<W>,
-    ) -> Option<Action>
+    async fn carry<R, W>(mut self, from: &mut ReadHalf<R>, to: &mut WriteHalf<W>) -> Option<Action>
     where
         R: AsyncRead,
         W: AsyncWrite,

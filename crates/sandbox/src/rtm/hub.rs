@@ -166,9 +166,9 @@ impl Hub {
             if let Some(age) = start.age {
                 let reference = channel.get(base).map_or_else(Instant::now, |stored| stored.at);
                 while index > channel.first
-                    && channel.get(index - 1).is_some_and(|stored| {
-                        reference.duration_since(stored.at).as_secs() <= age
-                    })
+                    && channel
+                        .get(index - 1)
+                        .is_some_and(|stored| reference.duration_since(stored.at).as_secs() <= age)
                 {
                     index -= 1;
                 }

@@ -34,7 +34,11 @@ pub(super) enum Reply {
     Answer(oneshot::Sender<Replied>),
     Report(oneshot::Sender<CloseReport>),
     /// A subscription: if nobody is left to take it, it is undone.
-    Subscribed { to: oneshot::Sender<Replied>, channel: Arc<str>, serial: u64 },
+    Subscribed {
+        to: oneshot::Sender<Replied>,
+        channel: Arc<str>,
+        serial: u64,
+    },
 }
 
 /// What a handle asks of its driver.
@@ -42,9 +46,15 @@ pub(super) enum Reply {
 pub(super) enum Command {
     Start(Reply),
     Stop,
-    Request { request: Request, to: Reply },
+    Request {
+        request: Request,
+        to: Reply,
+    },
     /// A request that is not acknowledged; `to` learns that it was taken.
-    Post { request: Request, to: Reply },
+    Post {
+        request: Request,
+        to: Reply,
+    },
     Subscribe {
         channel: Arc<str>,
         serial: u64,
@@ -52,8 +62,15 @@ pub(super) enum Command {
         out: Writer<Delivery>,
         to: Reply,
     },
-    Unsubscribe { channel: Arc<str>, serial: u64, to: Reply },
-    Close { wait: std::time::Duration, to: Reply },
+    Unsubscribe {
+        channel: Arc<str>,
+        serial: u64,
+        to: Reply,
+    },
+    Close {
+        wait: std::time::Duration,
+        to: Reply,
+    },
 }
 
 type Attempt = Pin<Box<dyn Future<Output = Result<Socket, Error>> + Send>>;
@@ -252,9 +269,10 @@ impl Driver {
                 Effect::Connect { deadline } => {
                     let (config, url) = (Arc::clone(&self.config), Arc::clone(&self.url));
                     let deadline = Instant::from_std(deadline);
-                    self.link = Link::Opening(Box::pin(async move {
-                        connect(&config, &url, deadline).await
-                    }));
+                    self.link =
+                        Link::Opening(Box::pin(
+                            async move { connect(&config, &url, deadline).await },
+                        ));
                 }
                 Effect::Disconnect { graceful } => {
                     let link = std::mem::replace(&mut self.link, Link::Down);

@@ -47,7 +47,11 @@ pub(super) struct Pdu<'a> {
 #[serde(untagged)]
 pub(super) enum Id<'a> {
     Number(u64),
-    Text(#[serde(borrow)] #[expect(dead_code, reason = "only shown by Debug")] Cow<'a, str>),
+    Text(
+        #[serde(borrow)]
+        #[expect(dead_code, reason = "only shown by Debug")]
+        Cow<'a, str>,
+    ),
 }
 
 impl<'a> Pdu<'a> {

@@ -3,9 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use realtime_sandbox::{Action, At, Direction, Faults, Proxy, Rule};
-use satori_rtm::{
-    Client, Config, Connector, ErrorKind, Event, OutboxLimits, State, Subscribe,
-};
+use satori_rtm::{Client, Config, Connector, ErrorKind, Event, OutboxLimits, State, Subscribe};
 
 use crate::support::{config, config_through, connect, on_both_engines, take, within};
 

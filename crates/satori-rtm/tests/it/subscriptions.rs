@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use realtime_sandbox::{Engine, RtmConfig, RtmServer, What};
-use satori_rtm::{
-    Delivery, ErrorKind, GapReason, InboxLimits, Overflow, Position, Subscribe,
-};
+use satori_rtm::{Delivery, ErrorKind, GapReason, InboxLimits, Overflow, Position, Subscribe};
 
 use crate::support::{connect, on_both_engines, take, within};
 
@@ -21,7 +19,10 @@ async fn starts_at_a_position_or_in_the_history() {
         for (options, expected) in [
             (Subscribe::new().from(positions[3].clone()), vec!["3", "4"]),
             (Subscribe::new().history_count(2), vec!["3", "4"]),
-            (Subscribe::new().from(positions[2].clone()).history_count(1), vec!["1", "2", "3", "4"]),
+            (
+                Subscribe::new().from(positions[2].clone()).history_count(1),
+                vec!["1", "2", "3", "4"],
+            ),
             (Subscribe::new().history_age(Duration::from_secs(25)), vec!["3", "4"]),
             (Subscribe::new().history_count(99), vec!["0", "1", "2", "3", "4"]),
         ] {

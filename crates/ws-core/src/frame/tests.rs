@@ -41,7 +41,6 @@ fn lengths_take_their_shortest_form() {
 fn close_codes_allowed_on_the_wire() {
     let allowed: Vec<u16> =
         (0..=u16::MAX).filter(|code| CloseCode::new(*code).is_allowed_on_wire()).collect();
-    let expected: Vec<u16> =
-        (1000..=1003).chain(1007..=1014).chain(3000..=4999).collect();
+    let expected: Vec<u16> = (1000..=1003).chain(1007..=1014).chain(3000..=4999).collect();
     assert_eq!(allowed, expected);
 }

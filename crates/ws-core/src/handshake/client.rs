@@ -189,9 +189,7 @@ where
         if io.read_buf(session.input()).await.map_err(Error::Io)? == 0 {
             return Err(Error::Handshake(HandshakeError::Eof));
         }
-        if let Some(response) =
-            handshake.handle_input(session.input()).map_err(Error::Handshake)?
-        {
+        if let Some(response) = handshake.handle_input(session.input()).map_err(Error::Handshake)? {
             return Ok((Connection::new(io, session), response));
         }
     }

@@ -98,10 +98,7 @@ fn has_token(headers: &HeaderMap<HeaderValue>, name: &str, token: &str) -> bool 
 }
 
 /// The comma-separated tokens of all headers called `name`.
-fn tokens<'h>(
-    headers: &'h HeaderMap<HeaderValue>,
-    name: &'h str,
-) -> impl Iterator<Item = &'h str> {
+fn tokens<'h>(headers: &'h HeaderMap<HeaderValue>, name: &'h str) -> impl Iterator<Item = &'h str> {
     headers
         .get_all(name)
         .iter()

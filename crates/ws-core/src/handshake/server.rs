@@ -28,11 +28,9 @@ impl ServerRequest {
         let head = take_head::<wire::Request>(input, limits, |h| h.headers().len())?;
         let Some(head) = head else { return Ok(None) };
         let headers = head.headers();
-        for (name, token) in [
-            ("Upgrade", "websocket"),
-            ("Connection", "upgrade"),
-            ("Sec-WebSocket-Version", "13"),
-        ] {
+        for (name, token) in
+            [("Upgrade", "websocket"), ("Connection", "upgrade"), ("Sec-WebSocket-Version", "13")]
+        {
             if !has_token(headers, name, token) {
                 return Err(HandshakeError::NotUpgrade(name));
             }

@@ -72,7 +72,10 @@ fn wrong_answers_are_told_apart() {
     let with = |line: &str| right.replace("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"));
     for (answer, error) in [
         (right.replace("Connection: Upgrade\r\n", ""), HandshakeError::NotUpgrade("Connection")),
-        (right.replace("Upgrade: websocket", "Upgrade: h2c"), HandshakeError::NotUpgrade("Upgrade")),
+        (
+            right.replace("Upgrade: websocket", "Upgrade: h2c"),
+            HandshakeError::NotUpgrade("Upgrade"),
+        ),
         (right.replace("Accept: ", "Accept: x"), HandshakeError::Accept),
         (with("Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA="), HandshakeError::Accept),
         (with("Sec-WebSocket-Protocol: json"), HandshakeError::Subprotocol("json".into())),

@@ -5,7 +5,10 @@
 //! call into the wide copy costs more than it gains, so short payloads take
 //! the plain one.
 
-#![allow(unsafe_code, reason = "AVX2 dispatch and writing into spare capacity; SAFETY at each block")]
+#![allow(
+    unsafe_code,
+    reason = "AVX2 dispatch and writing into spare capacity; SAFETY at each block"
+)]
 
 mod keys;
 

@@ -406,10 +406,7 @@ impl<R> Core<R> {
         }
         match outgoing.to {
             Some(to) => self.reply(to, Err(error)),
-            None => self.monitor.tell(Event::Dropped {
-                what: Dropped::Requests,
-                count: 1,
-            }),
+            None => self.monitor.tell(Event::Dropped { what: Dropped::Requests, count: 1 }),
         }
     }
 

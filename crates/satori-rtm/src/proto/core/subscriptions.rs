@@ -45,7 +45,8 @@ impl<R> Core<R> {
                 old.next = Some(Box::new(new));
             }
             Some(_) => {
-                let reason = format!("channel {channel:?} has a subscription already: drop it first");
+                let reason =
+                    format!("channel {channel:?} has a subscription already: drop it first");
                 if let Some(waiter) = new.subscribing {
                     self.reply(waiter.to, Err(Error::misuse("already_subscribed", reason)));
                 }
@@ -181,9 +182,9 @@ impl<R> Core<R> {
         }
         let delivered = sub.deliver(messages, position);
         let out = sub.out.as_ref();
-        if out.is_some_and(|out| {
-            out.poll_room(&mut Context::from_waker(Waker::noop())).is_pending()
-        }) {
+        if out
+            .is_some_and(|out| out.poll_room(&mut Context::from_waker(Waker::noop())).is_pending())
+        {
             self.blocked = Some(channel.to_owned());
         }
         if delivered.overflow {
@@ -281,16 +282,12 @@ impl<R> Core<R> {
         if let Some(next) = sub.next.take_if(|n| n.subscribing.as_mut().is_some_and(is_due))
             && let Some(waiter) = next.subscribing
         {
-            self.effects.push_back(super::Effect::Reply {
-                to: waiter.to,
-                result: Err(Error::Timeout),
-            });
+            self.effects
+                .push_back(super::Effect::Reply { to: waiter.to, result: Err(Error::Timeout) });
         }
         if let Some(waiter) = sub.unsubscribing.take_if(is_due) {
-            self.effects.push_back(super::Effect::Reply {
-                to: waiter.to,
-                result: Err(Error::Timeout),
-            });
+            self.effects
+                .push_back(super::Effect::Reply { to: waiter.to, result: Err(Error::Timeout) });
         }
         if let Some(waiter) = sub.subscribing.take_if(is_due) {
             let serial = sub.serial;

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Every crate builds with each of its feature choices, and the protocol cores
+# build where there is no operating system.
+set -euo pipefail
+export RUSTFLAGS="-D warnings"
+for package in ws-core realtime-client-core satori-rtm; do
+  cargo check --quiet --package "$package" --no-default-features
+  cargo check --quiet --package "$package"
+done
+cargo check --quiet --package realtime-sandbox --no-default-features
+cargo check --quiet --package realtime-sandbox --no-default-features --features satori-rtm
+echo "feature choices: all build"
+target=wasm32-unknown-unknown
+rustup target list --installed | grep -qx "$target" || rustup target add "$target"
+cargo build --quiet --package ws-core --package satori-rtm --no-default-features --target "$target"
+echo "$target: the cores build"

@@ -1,0 +1,95 @@
+//! What the demo shows a person.
+
+use std::{
+    error::Error as _,
+    io::{self, Write},
+    time::{Duration, Instant},
+};
+
+use realtime_sandbox::Verdict;
+use satori_rtm::Error;
+
+/// Tells what happens as it happens.
+#[derive(Clone, Debug)]
+pub(crate) struct Narrator {
+    name: &'static str,
+    start: Instant,
+}
+
+impl Narrator {
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self { name, start: Instant::now() }
+    }
+
+    pub(crate) fn say(&self, text: &str) {
+        eprintln!("{:>6} ms  {}  {text}", self.start.elapsed().as_millis(), self.name);
+    }
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) verdict: Verdict,
+    pub(crate) cuts: u64,
+    /// From each loss to the connection after it.
+    pub(crate) recovered: Vec<Duration>,
+}
+
+impl Row {
+    /// Whether all that was published was acknowledged and delivered once, and
+    /// every cut was recovered from.
+    pub(crate) fn is_good(&self) -> bool {
+        let verdict = &self.verdict;
+        verdict.findings.is_empty()
+            && verdict.published > 0
+            && verdict.published == verdict.acknowledged
+            && verdict.published == verdict.delivered
+            && self.recovered.len() as u64 == self.cuts
+            && self.cuts > 0
+    }
+}
+
+/// Writes the table to standard output; all else goes to standard error.
+pub(crate) fn table(rows: &[Row]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "\n{:<12}{:>10}{:>14}{:>11}{:>6}{:>12}{:>6}  recovered",
+        "", "published", "acknowledged", "delivered", "lost", "duplicated", "cuts"
+    )?;
+    for row in rows {
+        let verdict = &row.verdict;
+        let times: Vec<String> =
+            row.recovered.iter().map(|time| format!("{} ms", time.as_millis())).collect();
+        writeln!(
+            out,
+            "{:<12}{:>10}{:>14}{:>11}{:>6}{:>12}{:>6}  {}",
+            row.name,
+            verdict.published,
+            verdict.acknowledged,
+            verdict.delivered,
+            verdict.lost(),
+            verdict.duplicated(),
+            row.cuts,
+            times.join(", "),
+        )?;
+        for finding in &verdict.findings {
+            writeln!(out, "  {finding}")?;
+        }
+    }
+    Ok(())
+}
+
+/// An error on one line: what failed, why down to the last cause, and what to
+/// try.
+pub(crate) fn explain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+    format!("{text}{hint}")
+}
