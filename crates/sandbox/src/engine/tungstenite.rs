@@ -14,6 +14,7 @@ use super::{Gone, Incoming, Io, Opening, Refusal, Socket};
 
 pub(crate) type Stream = WebSocketStream<Io>;
 
+#[expect(clippy::result_large_err, reason = "the shape of the callback is the library's")]
 pub(super) async fn accept<J>(
     io: Io,
     max_message: usize,

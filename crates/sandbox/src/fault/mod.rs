@@ -84,7 +84,7 @@ impl Rule {
         self
     }
 
-    /// Strikes this often in all. Default 1.
+    /// Strikes this often in all, each connection at most once. Default 1.
     #[must_use]
     pub const fn times(mut self, times: u64) -> Self {
         self.times = times;

@@ -54,11 +54,14 @@ struct Lane<'f> {
     passed: u64,
     frames: Frames,
     slicing: bool,
+    /// What has struck here: a rule strikes a connection once.
+    struck: Vec<Rule>,
 }
 
 impl<'f> Lane<'f> {
     fn new(faults: &'f Faults, number: u64, direction: Direction) -> Self {
-        Self { faults, number, direction, passed: 0, frames: Frames::default(), slicing: false }
+        let (frames, struck) = (Frames::default(), Vec::new());
+        Self { faults, number, direction, passed: 0, frames, slicing: false, struck }
     }
 
     /// Returns the action that ended the connection, or nothing if the stream
@@ -87,13 +90,14 @@ impl<'f> Lane<'f> {
                     return Some(Action::Reset);
                 }
                 rest = later;
-                match rule.filter(|rule| self.faults.strike(rule, self.number)) {
-                    Some(rule) => match rule.action {
-                        Action::Reset | Action::Close => return Some(rule.action),
-                        Action::Stall => return swallow(from).await,
-                        Action::Slice => self.slicing = true,
-                    },
-                    None => {}
+                let Some(rule) = rule.filter(|rule| self.faults.strike(rule, self.number)) else {
+                    continue;
+                };
+                self.struck.push(rule);
+                match rule.action {
+                    Action::Reset | Action::Close => return Some(rule.action),
+                    Action::Stall => return swallow(from).await,
+                    Action::Slice => self.slicing = true,
                 }
             }
         }
@@ -102,7 +106,8 @@ impl<'f> Lane<'f> {
     /// The rule that strikes first within `bytes`, and how many pass before it.
     fn next_rule(&self, bytes: &[u8]) -> (usize, Option<Rule>) {
         let rules = self.faults.pending(self.number, self.direction).into_iter();
-        let reached = rules.filter_map(|rule| Some((self.reaches(rule.at, bytes)?, rule)));
+        let fresh = rules.filter(|rule| !self.struck.contains(rule));
+        let reached = fresh.filter_map(|rule| Some((self.reaches(rule.at, bytes)?, rule)));
         match reached.min_by_key(|(until, _)| *until) {
             Some((until, rule)) => (until, Some(rule)),
             None => (bytes.len(), None),

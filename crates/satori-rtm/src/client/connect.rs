@@ -18,7 +18,7 @@ use crate::{
 /// outbox, which has the bounds that the application chose.
 const MAX_OUT: usize = 64 << 10;
 
-pub(super) type Socket = Connection<Box<dyn ByteStream>>;
+pub(super) type Socket = Box<Connection<Box<dyn ByteStream>>>;
 
 /// Opens a WebSocket before `deadline`, and names the step that fails.
 pub(super) async fn connect(
@@ -66,7 +66,7 @@ async fn open(config: &Config, url: &Endpoint, step: &AtomicU8) -> Result<Socket
         .map_err(|e| Error::config("endpoint", e.to_string()))?;
     let limits = Limits::default().max_message(config.max_message_bytes).max_out(MAX_OUT);
     match ws_core::connect(io, request, limits, Keys::system()).await {
-        Ok((socket, _)) => Ok(socket),
+        Ok((socket, _)) => Ok(Box::new(socket)),
         Err(ws_core::Error::Handshake(HandshakeError::Status { code, reason })) => {
             Err(refused(code, &reason, failed(ConnectStep::Upgrade)))
         }

@@ -79,7 +79,7 @@ type Attempt = Pin<Box<dyn Future<Output = Result<Socket, Error>> + Send>>;
 enum Link {
     Down,
     Opening(Attempt),
-    Open(Box<Socket>),
+    Open(Socket),
 }
 
 pub(super) struct Driver {
@@ -140,7 +140,7 @@ impl Driver {
                 Wake::Ended => self.end_dropped(),
                 Wake::Timeout => self.core.handle_timeout(now()),
                 Wake::Opened(Ok(socket)) => {
-                    self.link = Link::Open(Box::new(socket));
+                    self.link = Link::Open(socket);
                     self.core.connected(now());
                 }
                 Wake::Opened(Err(error)) => {
@@ -278,7 +278,7 @@ impl Driver {
                     let link = std::mem::replace(&mut self.link, Link::Down);
                     if let (Link::Open(socket), true) = (link, graceful) {
                         let wait = self.config.close_timeout;
-                        self.parting = Some(Box::pin(hang_up(*socket, wait)));
+                        self.parting = Some(Box::pin(hang_up(socket, wait)));
                     }
                 }
                 Effect::Reply { to, result } => {

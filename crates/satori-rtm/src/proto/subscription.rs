@@ -85,7 +85,7 @@ impl<R> Sub<R> {
     pub(super) fn accepted(&mut self, position: Option<Position>) -> Option<Waiter<R>> {
         self.phase = Phase::Subscribed;
         self.options = None;
-        self.position = position.or(self.position.take());
+        self.position = position.or_else(|| self.position.take());
         self.subscribing.take()
     }
 

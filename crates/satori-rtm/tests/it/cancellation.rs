@@ -1,1 +1,216 @@
+//! Every public future is dropped after each of its polls. The client must go
+//! on as if nothing had been asked, or as if it had been asked in full.
 
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use realtime_sandbox::{Engine, RtmConfig, RtmServer, What};
+use satori_rtm::{Client, Delivery, Subscribe};
+
+use crate::support::{config, connect, take, within};
+
+/// Polls `future` at most `polls` times and lets the others run in between;
+/// then drops it.
+async fn poll_times<F: Future>(future: F, polls: usize) -> Option<F::Output> {
+    let mut future = pin!(future);
+    for _ in 0..polls {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return Some(output);
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}
+
+/// Runs `operation` with a drop after its 0th, 1st, 2nd, .. poll, until it is
+/// ready before it is dropped. Returns how often it was dropped.
+async fn dropped_at_each_poll<T, F>(mut operation: impl FnMut(usize) -> F) -> usize
+where
+    F: Future<Output = Option<T>>,
+{
+    let mut polls = 0;
+    while operation(polls).await.is_none() {
+        polls += 1;
+        assert!(polls < 1000, "never ready");
+    }
+    polls
+}
+
+fn servers() -> impl Iterator<Item = RtmServer> {
+    Engine::ALL.into_iter().map(|engine| RtmServer::new(RtmConfig::default(), engine))
+}
+
+/// The client is usable, and no frame on its connection was torn.
+async fn assert_whole(client: &Client) {
+    within(client.publish("probe", &1)).await.unwrap();
+    assert_eq!((client.stats().connects, client.stats().strays), (1, 0));
+}
+
+/// The messages of `channel` and how often each was stored.
+async fn stored(client: &Client, channel: &str, count: usize) -> BTreeMap<String, usize> {
+    let options = Subscribe::new().history_count(1000);
+    let mut all = within(client.subscribe(channel, options)).await.unwrap();
+    let mut messages = BTreeMap::new();
+    for message in take(&mut all, count).await {
+        *messages.entry(message).or_default() += 1;
+    }
+    messages
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_publish_is_stored_once_or_not_at_all() {
+    for server in servers() {
+        let client = connect(&server).await;
+        let drops = dropped_at_each_poll(|polls| {
+            let client = client.clone();
+            async move { poll_times(client.publish("c", &polls), polls).await }
+        })
+        .await;
+        assert!(drops >= 2, "{drops}");
+        assert_whole(&client).await;
+        let received = server.log().count(|w| *w == What::Received("rtm/publish".into())) - 1;
+        let stored = stored(&client, "c", received).await;
+        assert!(stored.values().all(|times| *times == 1), "{stored:?}");
+        // Dropped before its first poll, nothing was asked; from then on the
+        // message is the client's.
+        assert_eq!(received, drops);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_requests_may_be_dropped_at_any_poll() {
+    for server in servers() {
+        let client = connect(&server).await;
+        let mut drops = 0;
+        for operation in 0..4 {
+            drops += dropped_at_each_poll(|polls| {
+                let client = client.clone();
+                async move {
+                    match operation {
+                        0 => poll_times(client.write("k", &polls), polls).await.map(drop),
+                        1 => poll_times(client.read::<u64>("k"), polls).await.map(drop),
+                        2 => poll_times(client.delete("k"), polls).await.map(drop),
+                        _ => {
+                            let unacknowledged = client.publish_unacknowledged("k", &polls);
+                            poll_times(unacknowledged, polls).await.map(drop)
+                        }
+                    }
+                }
+            })
+            .await;
+        }
+        assert!(drops >= 8, "{drops}");
+        assert_whole(&client).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_subscribe_is_undone() {
+    for server in servers() {
+        let client = connect(&server).await;
+        let drops = dropped_at_each_poll(|polls| {
+            let client = client.clone();
+            async move { poll_times(client.subscribe("c", Subscribe::new()), polls).await }
+        })
+        .await;
+        assert!(drops >= 2, "{drops}");
+        let mut again = within(client.subscribe("c", Subscribe::new())).await.unwrap();
+        assert_whole(&client).await;
+        client.publish("c", &1).await.unwrap();
+        assert_eq!(take(&mut again, 1).await, ["1"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_unsubscribe_unsubscribes() {
+    for server in servers() {
+        let client = connect(&server).await;
+        let drops = dropped_at_each_poll(|polls| {
+            let client = client.clone();
+            async move {
+                let c = within(client.subscribe("c", Subscribe::new())).await.unwrap();
+                poll_times(c.unsubscribe(), polls).await
+            }
+        })
+        .await;
+        assert!(drops >= 2, "{drops}");
+        within(client.subscribe("c", Subscribe::new())).await.unwrap();
+        assert_whole(&client).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_next_loses_no_delivery() {
+    for server in servers() {
+        let client = connect(&server).await;
+        let mut c = client.subscribe("c", Subscribe::new()).await.unwrap();
+        let mut got = Vec::new();
+        for n in 0..50 {
+            client.publish_unacknowledged("c", &n).await.unwrap();
+            for polls in 0..3 {
+                match poll_times(c.next(), polls).await {
+                    Some(Some(Delivery::Message(message))) => got.push(message.json().to_owned()),
+                    Some(other) => panic!("{other:?}"),
+                    None => {}
+                }
+            }
+        }
+        let rest = take(&mut c, 50 - got.len()).await;
+        let expected: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+        assert_eq!([got, rest].concat(), expected);
+        assert_whole(&client).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_connect_gives_the_attempt_up() {
+    for server in servers() {
+        let drops = dropped_at_each_poll(|polls| {
+            let config = config(&server).role(server.role(), server.role_secret());
+            async move { poll_times(Client::connect(config), polls).await }
+        })
+        .await;
+        assert!(drops >= 2, "{drops}");
+        // Every connection that was begun has ended with its client.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let log = server.log();
+        let opened = log.count(|what| *what == What::Opened);
+        assert!(log.count(|what| *what == What::Ended) >= opened, "{:?}", log.entries());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_starts_stops_events_and_closes_leave_a_client_that_obeys() {
+    for server in servers() {
+        let client = connect(&server).await;
+        let mut events = client.events();
+        let mut drops = 0;
+        drops += dropped_at_each_poll(|polls| {
+            let client = client.clone();
+            async move { poll_times(client.stop(), polls).await }
+        })
+        .await;
+        drops += dropped_at_each_poll(|polls| {
+            let client = client.clone();
+            async move { poll_times(client.start(), polls).await }
+        })
+        .await;
+        within(client.start()).await.unwrap();
+        within(client.publish("c", &1)).await.unwrap();
+        for polls in 0..100 {
+            drops += usize::from(poll_times(events.next(), polls % 3).await.is_none());
+        }
+        drops += dropped_at_each_poll(|polls| {
+            let client = client.clone();
+            async move { poll_times(client.close(Duration::from_secs(5)), polls).await }
+        })
+        .await;
+        assert!(drops >= 10, "{drops}");
+        assert_eq!(client.state(), satori_rtm::State::Closed);
+    }
+}

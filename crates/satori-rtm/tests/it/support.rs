@@ -8,7 +8,6 @@ use satori_rtm::{Client, Config, Connector, Delivery, Subscription};
 /// Runs `test` on each engine, with a server that is reached by pipes.
 pub(crate) async fn on_both_engines<F: Future<Output = ()>>(test: impl Fn(RtmServer) -> F) {
     for engine in Engine::ALL {
-        println!("engine {engine}");
         test(RtmServer::new(RtmConfig::default(), engine)).await;
     }
 }
