@@ -160,7 +160,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         for _ in 0..READS_PER_POLL {
             match self.session.poll_event() {
-                Ok(Some(message)) => return Poll::Ready(Ok(Some(message))),
+                Ok(Some(message)) => {
+                    if matches!(message, Message::Ping(_)) {
+                        // The pong goes as far as the socket takes it now; the
+                        // rest goes with the next call.
+                        let _best_effort = self.poll_flush(cx);
+                    }
+                    return Poll::Ready(Ok(Some(message)));
+                }
                 Ok(None) => {}
                 Err(error) => {
                     // The close frame goes as far as the socket takes it now; a
