@@ -1,0 +1,105 @@
+//! The program `realtime-sandbox`: its command line is a contract.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::Value;
+
+/// A child that is ended with its owner.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _already_gone = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
+impl Program {
+    fn start(args: &[&str], stdin: Stdio) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_realtime-sandbox"));
+        command.args(args).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        BufReader::new(self.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        line
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+}
+
+#[test]
+fn prints_one_line_of_json_and_serves_until_a_signal() {
+    for engine in ["ws-core", "tungstenite"] {
+        for signal in ["TERM", "INT"] {
+            let args = ["--only", "satori-rtm", "--json", "--engine", engine];
+            let mut program = Program::start(&args, Stdio::null());
+            let line = program.line();
+            let all: Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(all.as_object().unwrap().len(), 1);
+            let rtm = &all["satori-rtm"];
+            for key in ["appkey", "role", "role_secret", "restricted_channel"] {
+                assert!(rtm[key].as_str().is_some_and(|value| !value.is_empty()), "{key}");
+            }
+            let address = rtm["url"].as_str().unwrap().strip_prefix("ws://").unwrap();
+            TcpStream::connect(address).unwrap();
+            program.signal(signal);
+            assert!(program.0.wait().unwrap().success());
+            let mut rest = String::new();
+            program.0.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
+            assert_eq!(rest, "");
+        }
+    }
+}
+
+#[test]
+fn ends_with_standard_input_if_asked() {
+    let args = ["--json", "--exit-on-eof"];
+    let mut program = Program::start(&args, Stdio::piped());
+    program.line();
+    drop(program.0.stdin.take());
+    assert!(program.0.wait().unwrap().success());
+}
+
+#[test]
+fn takes_the_port_that_it_is_given_and_says_when_it_cannot_have_it() {
+    let mut first = Program::start(&["--json"], Stdio::null());
+    let line = first.line();
+    let all: Value = serde_json::from_str(&line).unwrap();
+    let url = all["satori-rtm"]["url"].as_str().unwrap().to_owned();
+    let port = url.rsplit(':').next().unwrap();
+    let taken = format!("satori-rtm={port}");
+    let mut second = Program::start(&["--json", "--port", &taken], Stdio::null());
+    assert_eq!(second.0.wait().unwrap().code(), Some(1));
+    let mut words = String::new();
+    second.0.stderr.take().unwrap().read_to_string(&mut words).unwrap();
+    assert!(words.contains("--port") && words.lines().count() == 1, "{words}");
+
+    drop(first);
+    let mut third = Program::start(&["--json", "--port", &taken], Stdio::null());
+    assert!(third.line().contains(&url));
+}
+
+#[test]
+fn a_wrong_command_line_is_usage() {
+    for args in [
+        &["--only", "nothing"][..],
+        &["--port", "satori-rtm"],
+        &["--port", "nothing=1"],
+        &["--port", "satori-rtm=99999"],
+        &["--engine", "steam"],
+        &["--dance"],
+    ] {
+        let mut program = Program::start(args, Stdio::null());
+        assert_eq!(program.0.wait().unwrap().code(), Some(2), "{args:?}");
+    }
+}
