@@ -7,7 +7,6 @@ for package in ws-core realtime-client-core satori-rtm; do
   cargo check --quiet --package "$package" --no-default-features
   cargo check --quiet --package "$package"
 done
-cargo check --quiet --package realtime-sandbox --no-default-features
 cargo check --quiet --package realtime-sandbox --no-default-features --features satori-rtm
 echo "feature choices: all build"
 target=wasm32-unknown-unknown

@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(not(feature = "satori-rtm"))]
+compile_error!("a sandbox needs a server: enable the feature `satori-rtm`");
+
 mod auditor;
 mod engine;
 mod fault;

@@ -29,6 +29,7 @@ pub struct Config {
     pub(crate) request_timeout: Duration,
     pub(crate) ping_after: Duration,
     pub(crate) pong_within: Duration,
+    #[cfg(feature = "client")]
     pub(crate) close_timeout: Duration,
     pub(crate) outbox: OutboxLimits,
     pub(crate) max_publish_bytes: usize,
@@ -55,6 +56,7 @@ impl Config {
             request_timeout: Duration::from_secs(10),
             ping_after: Duration::from_secs(20),
             pong_within: Duration::from_secs(10),
+            #[cfg(feature = "client")]
             close_timeout: Duration::from_secs(3),
             outbox: OutboxLimits::default(),
             max_publish_bytes: 64 << 10,
@@ -111,6 +113,15 @@ impl Config {
     pub const fn heartbeat(mut self, idle: Duration, patience: Duration) -> Self {
         self.ping_after = idle;
         self.pong_within = patience;
+        self
+    }
+
+    /// Sets how long the service has to answer a close; then the connection is
+    /// dropped. Default 3 s; taken as it is.
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub const fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
         self
     }
 

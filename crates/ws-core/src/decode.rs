@@ -4,11 +4,10 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
-    error::ProtocolError,
-    frame::{CloseFrame, Header, OpCode},
+    frame::{CloseFrame, Header, OpCode, ProtocolError},
     limits::Limits,
     mask::{mask_append, mask_in_place},
-    session::Role,
+    role::Role,
     utf8::{Utf8Bytes, Utf8Stream},
 };
 

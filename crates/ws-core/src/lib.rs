@@ -7,6 +7,7 @@ mod frame;
 mod limits;
 mod mask;
 mod message;
+mod role;
 mod session;
 mod utf8;
 
@@ -20,12 +21,13 @@ mod endpoint;
 mod handshake;
 
 pub use crate::{
-    error::{Error, ProtocolError, Step},
-    frame::{CloseCode, CloseFrame, Header, OpCode},
+    error::{Error, Step},
+    frame::{CloseCode, CloseFrame, Header, OpCode, ProtocolError},
     limits::Limits,
     mask::{Keys, mask_append, mask_in_place},
     message::Message,
-    session::{Role, Session},
+    role::Role,
+    session::Session,
     utf8::{Utf8Bytes, Utf8Error, Utf8Stream},
 };
 

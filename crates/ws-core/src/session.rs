@@ -13,25 +13,16 @@ use bytes::{Bytes, BytesMut};
 use crate::{
     decode::{Decoder, Incoming},
     encode::Encoder,
-    error::{Error, ProtocolError},
-    frame::{CloseFrame, MAX_CONTROL, OpCode},
+    error::Error,
+    frame::{CloseFrame, MAX_CONTROL, OpCode, ProtocolError},
     limits::Limits,
     mask::Keys,
     message::Message,
+    role::Role,
 };
 
 /// Free room that a read should find in the input block.
 const READ_ROOM: usize = 4 << 10;
-
-/// Which end of the connection we are.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "a connection has two ends")]
-pub enum Role {
-    /// Masks what it sends, refuses masked frames.
-    Client,
-    /// Sends unmasked, refuses unmasked frames.
-    Server,
-}
 
 /// The protocol core of one connection.
 ///

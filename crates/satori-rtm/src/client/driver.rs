@@ -7,71 +7,20 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use client_core::{CloseReport, Writer};
-use serde_json::value::RawValue;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
+use client_core::CloseReport;
+use tokio::{sync::mpsc, time::Instant};
 use ws_core::{Endpoint, Message};
 
 use super::{
+    command::{Command, Reply},
     connect::{Socket, connect, hang_up},
     subscription::Ended,
 };
 use crate::{
-    config::{Config, Subscribe},
-    delivery::Delivery,
+    config::Config,
     error::Error,
-    proto::{Core, Effect, Input, Request, Transmit},
+    proto::{Core, Effect, Input, Transmit},
 };
-
-pub(super) type Replied = Result<Option<Box<RawValue>>, Error>;
-
-/// Who waits for an answer.
-#[derive(Debug)]
-pub(super) enum Reply {
-    Answer(oneshot::Sender<Replied>),
-    Report(oneshot::Sender<CloseReport>),
-    /// A subscription: if nobody is left to take it, it is undone.
-    Subscribed {
-        to: oneshot::Sender<Replied>,
-        channel: Arc<str>,
-        serial: u64,
-    },
-}
-
-/// What a handle asks of its driver.
-#[derive(Debug)]
-pub(super) enum Command {
-    Start(Reply),
-    Stop,
-    Request {
-        request: Request,
-        to: Reply,
-    },
-    /// A request that is not acknowledged; `to` learns that it was taken.
-    Post {
-        request: Request,
-        to: Reply,
-    },
-    Subscribe {
-        channel: Arc<str>,
-        serial: u64,
-        options: Subscribe,
-        out: Writer<Delivery>,
-        to: Reply,
-    },
-    Unsubscribe {
-        channel: Arc<str>,
-        serial: u64,
-        to: Reply,
-    },
-    Close {
-        wait: std::time::Duration,
-        to: Reply,
-    },
-}
 
 type Attempt = Pin<Box<dyn Future<Output = Result<Socket, Error>> + Send>>;
 
@@ -333,31 +282,6 @@ impl Driver {
 async fn flush(socket: &mut Socket) -> Result<std::convert::Infallible, ws_core::Error> {
     socket.flush().await?;
     std::future::pending().await
-}
-
-impl Reply {
-    /// Answers. Returns the subscription that nobody is left to take.
-    fn send(self, result: Replied) -> Option<(Arc<str>, u64)> {
-        match self {
-            // Who has gone does not want the answer.
-            Self::Answer(to) => {
-                let _gone = to.send(result);
-                None
-            }
-            Self::Report(_) => None,
-            Self::Subscribed { to, channel, serial } => {
-                let subscribed = result.is_ok();
-                let gone = to.send(result).is_err();
-                (subscribed && gone).then_some((channel, serial))
-            }
-        }
-    }
-
-    fn report(self, report: CloseReport) {
-        if let Self::Report(to) = self {
-            let _gone = to.send(report);
-        }
-    }
 }
 
 /// The time of the runtime, which tests may pause.

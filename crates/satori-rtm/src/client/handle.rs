@@ -14,7 +14,8 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    driver::{Command, Driver, Replied, Reply},
+    command::{Command, Replied, Reply},
+    driver::Driver,
     subscription::{Ended, Subscription},
 };
 use crate::{

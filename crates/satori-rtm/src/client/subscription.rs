@@ -10,7 +10,7 @@ use client_core::{Reader, Received};
 use futures_core::Stream;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::driver::{Command, Reply};
+use super::command::{Command, Reply};
 use crate::{
     delivery::{Delivery, Gap, GapReason},
     error::Error,

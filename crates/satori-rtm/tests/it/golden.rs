@@ -35,7 +35,7 @@ impl Totals {
     fn print(&self, test: &str, start: Instant) {
         let Self { sessions, faults, published, acknowledged, delivered, .. } = self;
         let Self { sent_again, lost, duplicated, gaps, findings, .. } = self;
-        println!(
+        eprintln!(
             "{{\"test\":\"{test}\",\"sessions\":{sessions},\"faults\":{faults},\
              \"published\":{published},\"acknowledged\":{acknowledged},\
              \"delivered\":{delivered},\"sent_again\":{sent_again},\"lost\":{lost},\

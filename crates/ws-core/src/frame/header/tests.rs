@@ -1,4 +1,5 @@
 use super::*;
+use crate::frame::CloseCode;
 
 fn header(fin: bool, opcode: OpCode, mask: Option<[u8; 4]>, payload_len: u64) -> Header {
     Header { fin, opcode, mask, payload_len }
