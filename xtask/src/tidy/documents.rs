@@ -43,7 +43,7 @@ fn check_one(root: &Path, place: &str, text: &str, tests: &BTreeSet<&str>) -> Ve
         for link in line.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = link.split('#').next().unwrap_or_default();
             let outside = link.contains("://") || file.is_empty();
-            let folder = Path::new(&place).parent().unwrap_or(Path::new(""));
+            let folder = Path::new(&place).parent().unwrap_or_else(|| Path::new(""));
             if !outside && !root.join(folder).join(file).exists() {
                 findings.push(Finding::new(&*place, format!("the link {link} leads nowhere")));
             }

@@ -1,7 +1,7 @@
 //! Masking (RFC 6455, section 5.3): XOR with a four-byte key.
 //!
 //! One safe body works on eight-byte words. It is compiled twice: as it is,
-//! and inside a function that may use AVX2. Below [`WIDE_FROM`] bytes the
+//! and inside a function that may use AVX2. Below 256 bytes the
 //! call into the wide copy costs more than it gains, so short payloads take
 //! the plain one.
 
@@ -20,6 +20,7 @@ pub use keys::Keys;
 
 /// From this many bytes on the AVX2 copy wins (measured: below it the call and
 /// the vector prologue are dearer than the loop).
+#[cfg(target_arch = "x86_64")]
 const WIDE_FROM: usize = 256;
 
 /// Masks or unmasks `data` in place.
