@@ -157,7 +157,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         ended.await.unwrap_or(Err(Error::Timeout(Step::Close)))
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+    /// [`next`](Self::next) for a task that waits for several things at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         for _ in 0..READS_PER_POLL {
             match self.session.poll_event() {
                 Ok(Some(message)) => {
@@ -194,14 +199,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Pending
     }
 
-    /// Reads into spare capacity, which stays uninitialised until then.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Error>> {
-        let input = self.session.input();
-        let read = std::pin::pin!(tokio::io::AsyncReadExt::read_buf(&mut self.io, input));
-        read.poll(cx).map_err(Error::Io)
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    /// [`flush`](Self::flush) for a task that waits for several things at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let mut wrote = false;
         while let Some(bytes) = self.session.poll_transmit() {
             match Pin::new(&mut self.io).poll_write(cx, bytes) {
@@ -221,7 +224,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    /// Waits until [`feed`](Self::feed) would queue at once, and writes meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.session.has_room() {
             return Poll::Ready(Ok(()));
         }
@@ -230,6 +238,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             _ if self.session.has_room() => Poll::Ready(Ok(())),
             _ => Poll::Pending,
         }
+    }
+
+    /// Reads into spare capacity, which stays uninitialised until then.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Error>> {
+        let input = self.session.input();
+        let read = std::pin::pin!(tokio::io::AsyncReadExt::read_buf(&mut self.io, input));
+        read.poll(cx).map_err(Error::Io)
     }
 }
 

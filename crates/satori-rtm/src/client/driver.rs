@@ -5,6 +5,7 @@ use std::{
     future::{Future, poll_fn},
     pin::Pin,
     sync::{Arc, OnceLock},
+    task::{Context, Poll},
 };
 
 use client_core::CloseReport;
@@ -77,8 +78,11 @@ impl Driver {
             if self.core.is_closed() {
                 return self.end(reports).await;
             }
-            self.transmit();
-            match self.wait().await {
+            let starved = self.transmit();
+            if self.core.has_effect() {
+                continue;
+            }
+            match self.wait(starved).await {
                 Wake::Command(Some(command)) => {
                     // A subscription that was dropped makes room for the one that
                     // this command may ask for.
@@ -104,8 +108,9 @@ impl Driver {
     }
 
     /// Waits for whatever comes first. Commands come before the socket, so that
-    /// a flood of messages cannot keep an application from closing.
-    async fn wait(&mut self) -> Wake {
+    /// a flood of messages cannot keep an application from closing. `starved`
+    /// says that there is more to send than the socket has room for.
+    async fn wait(&mut self, starved: bool) -> Wake {
         let timeout = self.core.poll_timeout().map(Instant::from_std);
         let sleep = async move {
             match timeout {
@@ -113,23 +118,12 @@ impl Driver {
                 None => std::future::pending().await,
             }
         };
-        let blocked = poll_fn(|cx| std::task::Poll::Ready(self.core.poll_room(now(), cx))).await;
         let (core, link) = (&mut self.core, &mut self.link);
-        let socket = async move {
-            match link {
-                Link::Down => std::future::pending().await,
-                Link::Opening(attempt) => Wake::Opened(attempt.await),
-                // While a slow consumer keeps us from reading, we still write.
-                Link::Open(socket) if blocked.is_pending() => {
-                    let room = poll_fn(|cx| core.poll_room(now(), cx));
-                    tokio::select! {
-                        () = room => Wake::Room,
-                        Err(error) = flush(socket) => Wake::Received(Err(error)),
-                    }
-                }
-                Link::Open(socket) => Wake::Received(socket.next().await),
-            }
-        };
+        let socket = poll_fn(move |cx| match link {
+            Link::Down => Poll::Pending,
+            Link::Opening(attempt) => attempt.as_mut().poll(cx).map(Wake::Opened),
+            Link::Open(socket) => poll_socket(core, socket, starved, cx),
+        });
         let parting = self.parting.as_mut();
         let parted = async move {
             match parting {
@@ -243,21 +237,23 @@ impl Driver {
         reports
     }
 
-    /// Hands the core's messages to the socket, as many as it has room for.
-    fn transmit(&mut self) {
-        let Link::Open(socket) = &mut self.link else { return };
+    /// Hands the core's messages to the socket, as many as it has room for;
+    /// returns whether there may be more.
+    fn transmit(&mut self) -> bool {
+        let Link::Open(socket) = &mut self.link else { return false };
         while socket.has_room() {
             let message = match self.core.poll_transmit() {
                 Some(Transmit::Text(text)) => Message::text(text),
                 Some(Transmit::Ping) => Message::Ping(bytes::Bytes::from_static(b"py")),
-                None => return,
+                None => return false,
             };
             // A socket that is closing takes nothing; its end is received next,
             // and what was taken here is sent again.
             if socket.queue(&message).is_err() {
-                return;
+                return false;
             }
         }
+        true
     }
 
     /// Completes the closing handshake before anyone is told that the client
@@ -278,10 +274,27 @@ impl Driver {
     }
 }
 
-/// Writes what waits; ready only with an error.
-async fn flush(socket: &mut Socket) -> Result<std::convert::Infallible, ws_core::Error> {
-    socket.flush().await?;
-    std::future::pending().await
+/// Reads, unless a slow consumer keeps us from it, and writes in any case.
+fn poll_socket(
+    core: &mut Core<Reply>,
+    socket: &mut Socket,
+    starved: bool,
+    cx: &mut Context<'_>,
+) -> Poll<Wake> {
+    let blocked = core.is_blocked();
+    if blocked && core.poll_room(now(), cx).is_ready() {
+        return Poll::Ready(Wake::Room);
+    }
+    if starved && socket.poll_room(cx).is_ready() {
+        return Poll::Ready(Wake::Room);
+    }
+    if !blocked {
+        return socket.poll_next(cx).map(Wake::Received);
+    }
+    match socket.poll_flush(cx) {
+        Poll::Ready(Err(error)) => Poll::Ready(Wake::Received(Err(error))),
+        Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+    }
 }
 
 /// The time of the runtime, which tests may pause.

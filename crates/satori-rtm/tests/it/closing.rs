@@ -16,7 +16,9 @@ async fn close_waits_for_what_was_accepted() {
         for n in 0..500 {
             client.publish_unacknowledged("c", &n).await.unwrap();
         }
+        let start = tokio::time::Instant::now();
         let report = within(client.close(WAIT)).await;
+        assert!(start.elapsed() < Duration::from_secs(1), "it waits for nothing else");
         assert_eq!((report.written, report.accepted()), (500, 500));
         assert!(report.is_clean());
         let stored = server.log().count(|what| *what == What::Received("rtm/publish".into()));

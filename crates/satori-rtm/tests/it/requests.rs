@@ -1,5 +1,8 @@
 //! Publish, write, read and delete.
 
+use std::time::Duration;
+
+use realtime_sandbox::What;
 use satori_rtm::{Client, ErrorKind, Subscribe};
 use serde_json::{Value, json};
 
@@ -93,6 +96,46 @@ async fn what_is_published_before_the_start_is_sent_after_it() {
         client.start().await.unwrap();
         assert!(within(early).await.unwrap().unwrap().is_some());
         assert_eq!(client.read::<String>("early").await.unwrap(), "bird");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_the_socket_takes_at_once_goes_out_without_waiting_for_anything_else() {
+    on_both_engines(|server| async move {
+        let client = Client::new(config(&server)).unwrap();
+        let message = "x".repeat(60_000);
+        for _ in 0..130 {
+            client.publish_unacknowledged("big", &message).await.unwrap();
+        }
+        client.start().await.unwrap();
+        // Nobody answers these, nobody calls, no timer is due.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let stored = server.log().count(|what| *what == What::Received("rtm/publish".into()));
+        assert_eq!(stored, 130);
+        let closing = tokio::time::Instant::now();
+        let report = client.close(Duration::from_secs(5)).await;
+        assert_eq!((report.written, report.is_clean()), (130, true));
+        assert!(closing.elapsed() < Duration::from_secs(1));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_ends_when_the_last_request_is_written() {
+    on_both_engines(|server| async move {
+        let client = Client::new(config(&server)).unwrap();
+        let message = "x".repeat(60_000);
+        for _ in 0..130 {
+            client.publish_unacknowledged("big", &message).await.unwrap();
+        }
+        client.start().await.unwrap();
+        let closing = tokio::time::Instant::now();
+        let report = client.close(Duration::from_secs(5)).await;
+        assert_eq!((report.written, report.is_clean()), (130, true));
+        assert!(closing.elapsed() < Duration::from_secs(1), "{:?}", closing.elapsed());
+        let stored = server.log().count(|what| *what == What::Received("rtm/publish".into()));
+        assert_eq!(stored, 130);
     })
     .await;
 }

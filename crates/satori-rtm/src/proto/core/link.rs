@@ -56,7 +56,7 @@ impl<R> Core<R> {
         let closing = self.closing.get_or_insert(Closing { to: Vec::new(), deadline });
         closing.deadline = closing.deadline.min(deadline);
         closing.to.push(to);
-        self.finish_close(now);
+        self.finish_close();
     }
 
     /// The WebSocket is open.
@@ -93,7 +93,7 @@ impl<R> Core<R> {
         self.link = Link::Waiting { until: after(now, delay) };
         self.set_state(State::Waiting);
         self.monitor.tell(Event::Waiting { attempt: self.retry.attempt(), delay, cause });
-        self.finish_close(now);
+        self.finish_close();
     }
 
     pub(super) fn link_timeout(&mut self, now: Instant) {
@@ -146,15 +146,19 @@ impl<R> Core<R> {
         }
     }
 
-    /// Ends the client when nothing is left to wait for, or nothing more can be.
-    pub(super) fn finish_close(&mut self, now: Instant) {
-        let Some(closing) = &self.closing else { return };
+    /// Ends a client that is closing when nothing is left to wait for.
+    pub(super) fn finish_close(&mut self) {
         let settled = self.outbox.is_empty() && self.control.is_empty();
-        let idle = matches!(self.link, Link::Down);
-        if !settled && !idle && now < closing.deadline {
-            return;
+        if self.closing.is_some() && (settled || matches!(self.link, Link::Down)) {
+            self.end(settled);
         }
-        self.end(settled);
+    }
+
+    /// Ends a client that was given its time to close.
+    pub(super) fn close_timeout(&mut self, now: Instant) {
+        if self.closing.as_ref().is_some_and(|closing| closing.deadline <= now) {
+            self.end(false);
+        }
     }
 
     /// Ends the client at once.
@@ -279,7 +283,7 @@ impl<R> Core<R> {
                 }
             }
         }
-        self.finish_close(now);
+        self.finish_close();
     }
 }
 

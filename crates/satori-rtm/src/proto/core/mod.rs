@@ -254,7 +254,9 @@ impl<R> Core<R> {
     }
 
     /// Returns the next message for the service; only meaningful between
-    /// [`connected`](Self::connected) and the end of that connection.
+    /// [`connected`](Self::connected) and the end of that connection. Look at
+    /// the effects again afterwards: writing the last request may end a client
+    /// that is closing.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         let transmit = match self.link {
             Link::Authenticating { .. } | Link::Live { .. } => self.next_control(),
@@ -273,6 +275,12 @@ impl<R> Core<R> {
             });
         }
         Some(transmit)
+    }
+
+    /// Returns whether [`poll_effect`](Self::poll_effect) has something to do.
+    #[must_use]
+    pub fn has_effect(&self) -> bool {
+        !self.effects.is_empty()
     }
 
     /// Returns the next thing to do.
@@ -306,7 +314,8 @@ impl<R> Core<R> {
         }
         self.subscription_timeout(now);
         self.count_outbox();
-        self.finish_close(now);
+        self.finish_close();
+        self.close_timeout(now);
     }
 
     /// Waits until the driver may read: a consumer that is slow, and asked to
@@ -322,6 +331,12 @@ impl<R> Core<R> {
             heartbeat.heard(now);
         }
         Poll::Ready(())
+    }
+
+    /// Returns whether a slow consumer keeps the driver from reading.
+    #[must_use]
+    pub const fn is_blocked(&self) -> bool {
+        self.blocked.is_some()
     }
 
     /// Returns whether the client is closed for good.
@@ -380,6 +395,7 @@ impl<R> Core<R> {
         let outgoing = self.outbox.settle(token)?;
         self.report.written += 1;
         self.count_outbox();
+        self.finish_close();
         Some(Transmit::Text(pdu::encode(outgoing.action, None, &outgoing.body)))
     }
 
