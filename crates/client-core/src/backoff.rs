@@ -39,14 +39,14 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Sets the upper end of the first wait. Default 1 s.
+    /// Sets the upper end of the first wait, at least 1 ms. Default 1 s.
     #[must_use]
     pub const fn first(mut self, wait: Duration) -> Self {
         self.first = wait;
         self
     }
 
-    /// Sets the longest wait. Default 10 s.
+    /// Sets the longest wait, at least 1 ms. Default 10 s.
     #[must_use]
     pub const fn max(mut self, wait: Duration) -> Self {
         self.max = wait;
@@ -67,6 +67,16 @@ impl Backoff {
     pub const fn reset_after(mut self, stable: Duration) -> Self {
         self.reset_after = stable;
         self
+    }
+}
+
+impl Backoff {
+    /// Returns whether a client with this policy waits at all: both waits are
+    /// at least 1 ms.
+    #[must_use]
+    pub fn is_patient(&self) -> bool {
+        let least = Duration::from_millis(1);
+        self.first >= least && self.max >= least
     }
 }
 

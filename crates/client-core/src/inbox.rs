@@ -15,7 +15,10 @@ use std::{
 #[non_exhaustive]
 pub enum Overflow {
     /// The driver stops reading until there is room: TCP makes the service
-    /// wait. Other subscriptions of the same connection wait too.
+    /// wait. Everything else on the same connection waits too, answers to
+    /// requests included: a consumer that awaits a request of the same client
+    /// between two messages can time out under a backlog. Let it consume in a
+    /// task of its own, use a second client, or choose another policy.
     #[default]
     Block,
     /// The oldest messages make room; the consumer is told how many.
@@ -99,7 +102,8 @@ struct Shared<T> {
 
 impl<T> Shared<T> {
     fn is_full(&self) -> bool {
-        self.items.len() >= self.limits.max_messages || self.bytes >= self.limits.max_bytes
+        !self.items.is_empty()
+            && (self.items.len() >= self.limits.max_messages || self.bytes >= self.limits.max_bytes)
     }
 
     fn would_overflow(&self, bytes: usize) -> bool {
@@ -155,11 +159,15 @@ impl<T> Writer<T> {
         Ok(dropped)
     }
 
-    /// Stores a message whatever the bounds say: for the few that tell the
-    /// consumer what happened to its stream.
-    pub fn push_notice(&self, item: T) {
+    /// Stores a notice to the consumer about its stream, whatever the bounds
+    /// say. `merge` is given the newest item and returns whether it took the
+    /// notice in: notices in a row then cost one place.
+    pub fn push_notice(&self, notice: T, merge: impl FnOnce(&mut T, &T) -> bool) {
         let mut shared = lock(&self.shared);
-        shared.items.push_back((item, 0));
+        let merged = shared.items.back_mut().is_some_and(|(last, _)| merge(last, &notice));
+        if !merged {
+            shared.items.push_back((notice, 0));
+        }
         wake(shared, |s| s.reader.take());
     }
 
@@ -296,13 +304,30 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_of_nothing_still_lets_one_message_through_at_a_time() {
+        let none = InboxLimits { max_messages: 0, max_bytes: 0 };
+        let (writer, mut reader) = inbox(none, Overflow::Block);
+        assert!(room(&writer));
+        writer.push(1, 1).unwrap();
+        assert!(!room(&writer));
+        assert_eq!(recv(&mut reader), Poll::Ready(Some(Received::Item(1))));
+        assert!(room(&writer));
+    }
+
+    #[test]
     fn a_closed_inbox_is_read_to_its_end() {
         let (writer, mut reader) = inbox(LIMITS, Overflow::Block);
         writer.push(1, 1).unwrap();
-        writer.push_notice(2);
+        for n in 2..9 {
+            let sum = |last: &mut i32, n: &i32| {
+                *last += n;
+                *last > 2
+            };
+            writer.push_notice(n, |last, n| *last != 1 && sum(last, n));
+        }
         drop(writer);
         assert_eq!(recv(&mut reader), Poll::Ready(Some(Received::Item(1))));
-        assert_eq!(recv(&mut reader), Poll::Ready(Some(Received::Item(2))));
+        assert_eq!(recv(&mut reader), Poll::Ready(Some(Received::Item(35))));
         assert_eq!(recv(&mut reader), Poll::Ready(None));
         assert_eq!(recv(&mut reader), Poll::Ready(None));
     }

@@ -139,7 +139,8 @@ impl<E> Default for Stats<E> {
 pub struct CloseReport {
     /// Acknowledged by the service.
     pub acknowledged: u64,
-    /// Written without asking for an acknowledgement.
+    /// Handed to the connection without asking for an acknowledgement: whether
+    /// they arrived, nobody says.
     pub written: u64,
     /// Refused by the service; the caller was told.
     pub refused: u64,
@@ -150,7 +151,8 @@ pub struct CloseReport {
 }
 
 impl CloseReport {
-    /// Returns whether nothing is in doubt and nothing was left unsent.
+    /// Returns whether every request that asked for an acknowledgement has its
+    /// answer, and nothing was left unsent.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
         self.unacknowledged == 0 && self.unsent == 0

@@ -70,18 +70,19 @@ impl<E: Clone> Monitor<E> {
         self.with(|inner| change(&mut inner.stats));
     }
 
-    /// Tells every listener; after [`Event::Closed`] their streams end.
+    /// Tells every listener; after [`Event::Closed`] their streams end. Only the
+    /// driver tells, one event after the other.
     pub fn tell(&self, event: Event<E>) {
-        let closed = matches!(event, Event::Closed);
-        let gone = self.with(|inner| {
-            inner.listeners.retain(|listener| {
-                // Under `DropOldest` a push is never refused.
-                let _dropped = listener.push(event.clone(), 0);
-                !listener.is_abandoned()
-            });
-            if closed { std::mem::take(&mut inner.listeners) } else { Vec::new() }
+        // Out of the lock: a push wakes, and a waker may run anything.
+        let mut listeners = self.with(|inner| std::mem::take(&mut inner.listeners));
+        listeners.retain(|listener| {
+            // Under `DropOldest` a push is never refused.
+            let _dropped = listener.push(event.clone(), 0);
+            !listener.is_abandoned()
         });
-        drop(gone);
+        if !matches!(event, Event::Closed) {
+            self.with(|inner| inner.listeners.append(&mut listeners));
+        }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Inner<E>) -> T) -> T {

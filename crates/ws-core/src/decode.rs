@@ -95,11 +95,6 @@ impl Decoder {
         }
     }
 
-    /// Whether the peer stopped inside a frame or a message.
-    pub(crate) const fn is_mid_message(&self) -> bool {
-        self.frame.is_some() || self.message.is_some()
-    }
-
     fn check(&self, header: &Header) -> Result<(), ProtocolError> {
         match (self.role, header.mask) {
             (Role::Client, Some(_)) => return Err(ProtocolError::MaskedByServer),

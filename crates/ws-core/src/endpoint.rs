@@ -31,10 +31,11 @@ impl std::str::FromStr for Endpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] naming what is wrong: no URL, a scheme other than
+    /// [`Error::Config`] naming what is wrong, without the URL itself, which may
+    /// hold keys: no URL, a scheme other than
     /// `ws` or `wss`, no host, credentials in the URL, a fragment.
     fn from_str(url: &str) -> Result<Self, Error> {
-        let wrong = |what: &str| Error::Config(format!("{url:?} is not a WebSocket URL: {what}"));
+        let wrong = |what: &str| Error::Config(format!("not a WebSocket URL: {what}"));
         if url.contains('#') {
             return Err(wrong("it has a fragment"));
         }

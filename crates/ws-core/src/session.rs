@@ -150,6 +150,9 @@ impl Session {
         if opcode.is_control() && payload.len() > MAX_CONTROL {
             return Err(Error::Config("a ping or pong takes at most 125 bytes".into()));
         }
+        // A busy sender may never come to an empty block; its peer must not take
+        // it for dead. One pong a message of our own stays bounded.
+        self.put_pong().map_err(Error::Io)?;
         self.encoder.put(opcode, true, payload).map_err(Error::Io)
     }
 
@@ -157,8 +160,14 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if there is no mask key to be had.
+    /// - [`Error::Config`] if `frame` has a code that must not be sent.
+    /// - [`Error::Io`] if there is no mask key to be had.
     pub fn close(&mut self, frame: Option<&CloseFrame>) -> Result<(), Error> {
+        if let Some(frame) = frame
+            && !frame.code.is_allowed_on_wire()
+        {
+            return Err(Error::Config(format!("close code {} must not be sent", frame.code)));
+        }
         if self.state == State::Open {
             self.state = State::Closing;
             self.put_close(frame).map_err(Error::Io)?;
@@ -170,11 +179,8 @@ impl Session {
     pub fn poll_transmit(&mut self) -> Option<&[u8]> {
         // The pong waits until what is queued is written: the peer that reads
         // nothing gets one pong, however many pings it sends.
-        if self.encoder.pending().is_empty()
-            && self.state == State::Open
-            && let Some(pong) = self.pong.take()
-        {
-            self.encoder.put(OpCode::Pong, true, &pong).ok()?;
+        if self.encoder.pending().is_empty() && self.state == State::Open {
+            self.put_pong().ok()?;
         }
         Some(self.encoder.pending()).filter(|bytes| !bytes.is_empty())
     }
@@ -204,11 +210,10 @@ impl Session {
         self.state == State::Ended
     }
 
-    /// Returns whether the stream may not end here: inside a frame, inside a
-    /// fragmented message, or before the closing handshake.
+    /// Returns whether messages may be sent: no close was sent or received.
     #[must_use]
-    pub fn is_cut_by_eof(&self) -> bool {
-        self.state != State::Ended || self.decoder.is_mid_message()
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
     }
 
     /// Returns the close frame that the peer sent, if it gave a code.
@@ -234,6 +239,13 @@ impl Session {
             let _unsent = self.put_close(Some(&CloseFrame::new(error.close_code(), "")));
         }
         self.state = State::Ended;
+    }
+
+    fn put_pong(&mut self) -> std::io::Result<()> {
+        match self.pong.take() {
+            Some(pong) => self.encoder.put(OpCode::Pong, true, &pong),
+            None => Ok(()),
+        }
     }
 
     fn put_close(&mut self, frame: Option<&CloseFrame>) -> std::io::Result<()> {

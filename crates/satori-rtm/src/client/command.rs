@@ -27,7 +27,7 @@ pub(super) enum Reply {
 #[derive(Debug)]
 pub(super) enum Command {
     Start(Reply),
-    Stop,
+    Stop(Reply),
     Request {
         request: Request,
         to: Reply,

@@ -107,9 +107,9 @@ impl Driver {
         }
     }
 
-    /// Waits for whatever comes first. Commands come before the socket, so that
-    /// a flood of messages cannot keep an application from closing. `starved`
-    /// says that there is more to send than the socket has room for.
+    /// Waits for whatever comes first, in no fixed order: neither a flood of
+    /// calls nor a flood of messages may silence the other. `starved` says that
+    /// there is more to send than the socket has room for.
     async fn wait(&mut self, starved: bool) -> Wake {
         let timeout = self.core.poll_timeout().map(Instant::from_std);
         let sleep = async move {
@@ -132,7 +132,6 @@ impl Driver {
             }
         };
         tokio::select! {
-            biased;
             command = self.commands.recv() => Wake::Command(command),
             () = self.ended.notify.notified() => Wake::Ended,
             () = sleep => Wake::Timeout,
@@ -151,7 +150,10 @@ impl Driver {
         let now = now();
         match command {
             Command::Start(to) => self.core.start(now, to),
-            Command::Stop => self.core.stop(),
+            Command::Stop(to) => {
+                self.core.stop();
+                to.send(Ok(None));
+            }
             // A refusal reaches the caller through its reply.
             Command::Request { request, to } => {
                 let _replied = self.core.request(now, request, Some(to));
@@ -285,8 +287,8 @@ fn poll_socket(
     if blocked && core.poll_room(now(), cx).is_ready() {
         return Poll::Ready(Wake::Room);
     }
-    if starved && socket.poll_room(cx).is_ready() {
-        return Poll::Ready(Wake::Room);
+    if starved && let Poll::Ready(room) = socket.poll_room(cx) {
+        return Poll::Ready(room.map_or_else(|e| Wake::Received(Err(e)), |()| Wake::Room));
     }
     if !blocked {
         return socket.poll_next(cx).map(Wake::Received);

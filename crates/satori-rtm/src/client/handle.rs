@@ -139,7 +139,7 @@ impl Client {
     ///
     /// Cancel safe: dropped before it is ready, nothing may have happened.
     pub async fn stop(&self) -> Result<(), Error> {
-        self.commands.send(Command::Stop).await.map_err(|_| Error::Closed)
+        self.ask(Command::Stop).await.map(drop)
     }
 
     /// Publishes `message` to `channel` and waits for the service to accept it.
