@@ -187,6 +187,9 @@ impl Config {
         if !(1..=16 << 20).contains(&self.max_publish_bytes) {
             return Err(Error::config("max_publish_bytes", "takes 1 B to 16 MiB"));
         }
+        if !self.backoff.is_patient() {
+            return Err(Error::config("backoff", "waits at least 1 ms"));
+        }
         if self.outbox.window == 0 || self.outbox.max_messages == 0 {
             return Err(Error::config("outbox", "takes at least one message"));
         }
@@ -207,8 +210,8 @@ impl Config {
         }
         let rest = endpoint.strip_prefix("ws://").unwrap_or_default();
         if rest.is_empty() || rest.starts_with('/') || rest.contains(['?', '#']) {
-            let reason = format!("{endpoint:?} is not ws://host[:port][/path]");
-            return Err(Error::config("endpoint", reason));
+            // Not the endpoint itself: it may hold a key or a password.
+            return Err(Error::config("endpoint", "it is not ws://host[:port][/path]"));
         }
         let base = endpoint.strip_suffix('/').unwrap_or(endpoint);
         let base = match base.rsplit_once("/v") {
@@ -333,6 +336,7 @@ mod tests {
             (config().connect_timeout(Duration::ZERO), "connect_timeout"),
             (config().request_timeout(Duration::MAX), "request_timeout"),
             (config().heartbeat(Duration::ZERO, Duration::from_secs(1)), "heartbeat"),
+            (config().backoff(Backoff::default().max(Duration::ZERO)), "backoff"),
             (config().max_message_bytes(1), "max_message_bytes"),
             (config().max_publish_bytes(0), "max_publish_bytes"),
             (config().outbox(OutboxLimits::default().window(0)), "outbox"),
@@ -342,8 +346,12 @@ mod tests {
     }
 
     #[test]
-    fn never_shows_the_role_secret() {
+    fn never_shows_a_secret() {
         let shown = format!("{:?}", Config::new("ws://rtm", "K").role("driver", "s3cr3t"));
         assert!(shown.contains("driver") && !shown.contains("s3cr3t"), "{shown}");
+        for endpoint in ["ws://user:s3cr3t@rtm", "http://user:s3cr3t@rtm"] {
+            let error = Config::new(endpoint, "K").validate().map(|url| url.len());
+            assert!(!format!("{error:?}").contains("s3cr3t"), "{error:?}");
+        }
     }
 }

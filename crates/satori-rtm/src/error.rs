@@ -79,7 +79,8 @@ pub enum ConnectStep {
 #[non_exhaustive]
 pub struct ProtocolError {
     /// The rule, in one word: `invalid_json`, `no_action`, `no_body`, `no_id`,
-    /// `general_error`, `binary_message`, `no_nonce`, or `websocket`.
+    /// `general_error`, `unexpected_action`, `binary_message`, `no_nonce`, or
+    /// `websocket`.
     pub code: &'static str,
     /// What was received, shortened.
     pub detail: String,

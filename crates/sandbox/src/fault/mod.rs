@@ -35,6 +35,8 @@ pub enum At {
     /// opening handshake, counted from 0. A frame without a payload is never
     /// struck.
     Frame(u64),
+    /// Before the next byte, whichever that is.
+    Now,
 }
 
 /// What a rule does.

@@ -120,6 +120,7 @@ impl<'f> Lane<'f> {
                 let ahead = usize::try_from(byte.checked_sub(self.passed)?).ok()?;
                 (ahead <= bytes.len()).then_some(ahead)
             }
+            At::Now => Some(0),
             At::Frame(number) => self.frames.until_middle(number, bytes),
         }
     }

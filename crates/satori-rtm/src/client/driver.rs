@@ -39,10 +39,19 @@ pub(super) struct Driver {
     commands: mpsc::Receiver<Command>,
     ended: Arc<Ended>,
     link: Link,
+    heard: Heard,
     /// What every later call of `close` returns.
     report: Arc<OnceLock<CloseReport>>,
     /// The closing handshake of a connection that is no longer wanted.
     parting: Option<Parting>,
+}
+
+/// When bytes last came, those of a message that is still arriving included.
+#[derive(Default)]
+struct Heard {
+    bytes: u64,
+    /// Not yet told to the core.
+    at: Option<std::time::Instant>,
 }
 
 type Parting = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -68,7 +77,17 @@ impl Driver {
         report: Arc<OnceLock<CloseReport>>,
     ) -> Self {
         let (config, url) = (Arc::new(config), Arc::new(url));
-        Self { config, url, core, commands, ended, link: Link::Down, report, parting: None }
+        Self {
+            config,
+            url,
+            core,
+            commands,
+            ended,
+            link: Link::Down,
+            heard: Heard::default(),
+            report,
+            parting: None,
+        }
     }
 
     /// Runs until the client is closed or its last handle is dropped.
@@ -91,9 +110,10 @@ impl Driver {
                 }
                 Wake::Command(None) => self.core.abort(),
                 Wake::Ended => self.end_dropped(),
-                Wake::Timeout => self.core.handle_timeout(now()),
+                Wake::Timeout => self.handle_timeout(),
                 Wake::Opened(Ok(socket)) => {
                     self.link = Link::Open(socket);
+                    self.heard = Heard::default();
                     self.core.connected(now());
                 }
                 Wake::Opened(Err(error)) => {
@@ -118,11 +138,11 @@ impl Driver {
                 None => std::future::pending().await,
             }
         };
-        let (core, link) = (&mut self.core, &mut self.link);
+        let (core, link, heard) = (&mut self.core, &mut self.link, &mut self.heard);
         let socket = poll_fn(move |cx| match link {
             Link::Down => Poll::Pending,
             Link::Opening(attempt) => attempt.as_mut().poll(cx).map(Wake::Opened),
-            Link::Open(socket) => poll_socket(core, socket, starved, cx),
+            Link::Open(socket) => poll_socket(core, socket, heard, starved, cx),
         });
         let parting = self.parting.as_mut();
         let parted = async move {
@@ -138,6 +158,14 @@ impl Driver {
             wake = socket => wake,
             () = parted => Wake::Parted,
         }
+    }
+
+    fn handle_timeout(&mut self) {
+        // A message that is still arriving is a sign of life.
+        if let Some(at) = self.heard.at.take() {
+            self.core.handle_input(at, Input::Control);
+        }
+        self.core.handle_timeout(now());
     }
 
     fn end_dropped(&mut self) {
@@ -180,6 +208,7 @@ impl Driver {
 
     fn handle_received(&mut self, received: Result<Option<Message>, ws_core::Error>) {
         let now = now();
+        self.heard.at = None;
         match received {
             Ok(Some(Message::Text(text))) => self.core.handle_input(now, Input::Text(&text)),
             Ok(Some(Message::Binary(_))) => self.core.handle_input(now, Input::Binary),
@@ -196,7 +225,8 @@ impl Driver {
                 self.core.disconnected(now, Error::transport(std::io::Error::other(text)));
             }
             Err(ws_core::Error::Protocol(error)) => {
-                self.link = Link::Down;
+                // The service learns what it did wrong.
+                self.part();
                 self.core.disconnected(now, Error::protocol("websocket", &error.to_string()));
             }
             Err(error) => {
@@ -220,11 +250,10 @@ impl Driver {
                         ));
                 }
                 Effect::Disconnect { graceful } => {
-                    let link = std::mem::replace(&mut self.link, Link::Down);
-                    if let (Link::Open(socket), true) = (link, graceful) {
-                        let wait = self.config.close_timeout;
-                        self.parting = Some(Box::pin(hang_up(socket, wait)));
+                    if graceful {
+                        self.part();
                     }
+                    self.link = Link::Down;
                 }
                 Effect::Reply { to, result } => {
                     if let Some((channel, serial)) = to.send(result) {
@@ -232,6 +261,7 @@ impl Driver {
                     }
                 }
                 Effect::Closed { to, report } => {
+                    let _first = self.report.set(report);
                     reports.extend(to.into_iter().map(|to| (to, report)));
                 }
             }
@@ -239,23 +269,32 @@ impl Driver {
         reports
     }
 
+    /// Leaves the connection, which is closed in its own time.
+    fn part(&mut self) {
+        if let Link::Open(socket) = std::mem::replace(&mut self.link, Link::Down) {
+            self.parting = Some(Box::pin(hang_up(socket, self.config.close_timeout)));
+        }
+    }
+
     /// Hands the core's messages to the socket, as many as it has room for;
     /// returns whether there may be more.
     fn transmit(&mut self) -> bool {
         let Link::Open(socket) = &mut self.link else { return false };
-        while socket.has_room() {
-            let message = match self.core.poll_transmit() {
+        // A socket that is closing takes nothing; its end is received next.
+        while socket.is_open() && socket.has_room() {
+            let message = match self.core.poll_transmit(now()) {
                 Some(Transmit::Text(text)) => Message::text(text),
                 Some(Transmit::Ping) => Message::Ping(bytes::Bytes::from_static(b"py")),
                 None => return false,
             };
-            // A socket that is closing takes nothing; its end is received next,
-            // and what was taken here is sent again.
-            if socket.queue(&message).is_err() {
+            // Without a mask key nothing can be sent, now or later.
+            if let Err(error) = socket.queue(&message) {
+                self.link = Link::Down;
+                self.core.disconnected(now(), Error::transport(error));
                 return false;
             }
         }
-        true
+        socket.is_open()
     }
 
     /// Completes the closing handshake before anyone is told that the client
@@ -265,12 +304,12 @@ impl Driver {
             parting.await;
         }
         self.commands.close();
+        self.ended.close();
         while let Ok(command) = self.commands.try_recv() {
             self.handle_command(command);
         }
         reports.extend(self.carry_out());
         for (to, report) in reports {
-            let _first = self.report.set(report);
             to.report(report);
         }
     }
@@ -280,6 +319,7 @@ impl Driver {
 fn poll_socket(
     core: &mut Core<Reply>,
     socket: &mut Socket,
+    heard: &mut Heard,
     starved: bool,
     cx: &mut Context<'_>,
 ) -> Poll<Wake> {
@@ -291,7 +331,11 @@ fn poll_socket(
         return Poll::Ready(room.map_or_else(|e| Wake::Received(Err(e)), |()| Wake::Room));
     }
     if !blocked {
-        return socket.poll_next(cx).map(Wake::Received);
+        let received = socket.poll_next(cx).map(Wake::Received);
+        if heard.bytes != socket.received() {
+            *heard = Heard { bytes: socket.received(), at: Some(now()) };
+        }
+        return received;
     }
     match socket.poll_flush(cx) {
         Poll::Ready(Err(error)) => Poll::Ready(Wake::Received(Err(error))),

@@ -36,6 +36,11 @@ const COMMANDS: usize = 64;
 /// leaves the client usable and every message whole. What it has asked for may
 /// still be carried out, unless the method says otherwise.
 ///
+/// A client stops by itself when trying again cannot help: its first attempt to
+/// connect fails, or the service refuses appkey, role or secret. Every call that
+/// waits then gets that error, and every subscription ends with it;
+/// [`start`](Self::start) begins anew.
+///
 /// Dropping the last clone ends the connection at once, and with it every
 /// subscription; [`close`](Self::close) does it with a report. Dropping a
 /// subscription ends only that subscription.
@@ -129,7 +134,7 @@ impl Client {
     }
 
     /// Ends the connection and keeps subscriptions and requests for the next
-    /// [`start`](Self::start).
+    /// [`start`](Self::start). The deadlines of requests run on meanwhile.
     ///
     /// # Errors
     ///
@@ -156,7 +161,10 @@ impl Client {
     /// # Errors
     ///
     /// - [`Error::Refused`] with the service's code, e.g. `authorization_denied`.
-    /// - [`Error::Timeout`] after [`Config::request_timeout`].
+    /// - [`Error::Timeout`] after [`Config::request_timeout`]. A consumer that
+    ///   publishes between two messages of a backlog can see it too: see
+    ///   [`Overflow::Block`](crate::Overflow::Block).
+    /// - the error with which the client stopped, if it stops by itself.
     /// - [`Error::Full`] if the outbox is full.
     /// - [`Error::Misuse`] with code `encode` if `message` has no JSON form, or
     ///   `message_too_big` if it is over [`Config::max_publish_bytes`].
@@ -177,7 +185,10 @@ impl Client {
     /// Publishes `message` to `channel` without asking for an acknowledgement.
     ///
     /// `Ok` means that the outbox has the message. It is written once; if the
-    /// connection is lost around that moment it may be lost too.
+    /// connection is lost around that moment it may be lost too. One that is
+    /// not written within [`Config::request_timeout`] is dropped, with an event
+    /// ([`Dropped::Requests`](crate::Dropped::Requests)) and a count in
+    /// [`stats`](Self::stats).
     ///
     /// # Wire
     ///
@@ -272,7 +283,8 @@ impl Client {
     /// - [`Error::Refused`] with the service's code, e.g. `expired_position`.
     /// - [`Error::Misuse`] with code `already_subscribed` while an earlier
     ///   subscription to the channel is held.
-    /// - [`Error::Timeout`], [`Error::Closed`] as [`publish`](Self::publish).
+    /// - [`Error::Timeout`], [`Error::Closed`], and the error of a client that
+    ///   stops by itself, as [`publish`](Self::publish).
     ///
     /// # Cancel safety
     ///

@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
@@ -20,18 +20,37 @@ use crate::{
 /// number of subscriptions that exist.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
-    list: Mutex<Vec<(Arc<str>, u64)>>,
+    list: Mutex<List>,
     pub(super) notify: Notify,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    dropped: Vec<(Arc<str>, u64)>,
+    /// The driver is gone, and with it every subscription.
+    closed: bool,
 }
 
 impl Ended {
     pub(super) fn take(&self) -> Vec<(Arc<str>, u64)> {
-        std::mem::take(&mut self.list.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.lock().dropped)
+    }
+
+    pub(super) fn close(&self) {
+        *self.lock() = List { dropped: Vec::new(), closed: true };
     }
 
     fn push(&self, channel: Arc<str>, serial: u64) {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner).push((channel, serial));
-        self.notify.notify_one();
+        let mut list = self.lock();
+        if !list.closed {
+            list.dropped.push((channel, serial));
+            drop(list);
+            self.notify.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -78,8 +78,8 @@ impl<'a> Pdu<'a> {
     /// Reads what an error says; a body that says nothing is an error still.
     pub(super) fn refusal(&self, action: &str) -> Refusal {
         let body: Problem<'_> = self.body().unwrap_or_default();
-        let code = if body.error.is_empty() { "unknown_error" } else { &body.error };
-        Refusal::new(action, code, &body.reason)
+        let code = body.error.as_deref().unwrap_or("unknown_error");
+        Refusal::new(action, code, body.reason.as_deref().unwrap_or_default())
     }
 }
 
@@ -93,9 +93,9 @@ fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Problem<'a> {
     #[serde(borrow, default)]
-    pub(super) error: Cow<'a, str>,
+    pub(super) error: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    pub(super) reason: Cow<'a, str>,
+    pub(super) reason: Option<Cow<'a, str>>,
     #[serde(default)]
     pub(super) missed_message_count: Option<u64>,
     #[serde(borrow, default)]

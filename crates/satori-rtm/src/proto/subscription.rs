@@ -8,7 +8,10 @@
 //!      '--------- connection lost ----+------------ Unsubscribing --ok--> gone
 //! ```
 
-use std::time::Instant;
+use std::{
+    task::{Context, Waker},
+    time::Instant,
+};
 
 use client_core::Writer;
 use serde_json::value::RawValue;
@@ -44,6 +47,8 @@ pub(super) struct Sub<R> {
     pub(super) unsubscribing: Option<Waiter<R>>,
     /// A new subscription that waits for this one to be gone.
     pub(super) next: Option<Box<Self>>,
+    /// When the answer to what was asked of the service is overdue.
+    pub(super) overdue: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -56,7 +61,6 @@ pub(super) struct Waiter<R> {
 #[derive(Debug, Default)]
 pub(super) struct Delivered {
     pub(super) messages: u64,
-    pub(super) bytes: u64,
     pub(super) dropped: u64,
     /// The consumer is slow and asked for an error: the subscription is over.
     pub(super) overflow: bool,
@@ -73,6 +77,7 @@ impl<R> Sub<R> {
             subscribing: None,
             unsubscribing: None,
             next: None,
+            overdue: None,
         }
     }
 
@@ -113,7 +118,6 @@ impl<R> Sub<R> {
                 }
             }
             delivered.messages += 1;
-            delivered.bytes += bytes as u64;
         }
         delivered
     }
@@ -121,14 +125,31 @@ impl<R> Sub<R> {
     /// Tells the consumer that messages are missing.
     pub(super) fn gap(&self, reason: GapReason, missed: Option<u64>) {
         if let Some(out) = &self.out {
-            out.push_notice(Delivery::Gap(Gap { reason, missed }));
+            out.push_notice(Delivery::Gap(Gap { reason, missed }), merge_gaps);
         }
+    }
+
+    /// Whether a consumer that is waited for has as much as it may have.
+    pub(super) fn is_full(&self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.out.as_ref().is_some_and(|out| out.poll_room(&mut cx).is_pending())
     }
 
     /// Ends the consumer's stream, with an error unless the application asked.
     pub(super) fn end(&mut self, error: Option<Error>) {
         if let (Some(out), Some(error)) = (self.out.take(), error) {
-            out.push_notice(Delivery::Ended(error));
+            out.push_notice(Delivery::Ended(error), |_, _| false);
         }
+    }
+}
+
+/// Two gaps in a row are one: the first reason, and the sum if both are known.
+fn merge_gaps(last: &mut Delivery, notice: &Delivery) -> bool {
+    match (last, notice) {
+        (Delivery::Gap(last), Delivery::Gap(next)) => {
+            last.missed = last.missed.zip(next.missed).map(|(a, b)| a.saturating_add(b));
+            true
+        }
+        _ => false,
     }
 }

@@ -1,6 +1,6 @@
 //! States, events, reconnects, limits.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use realtime_sandbox::{Action, At, Direction, Faults, Proxy, Rule};
 use satori_rtm::{Client, Config, Connector, ErrorKind, Event, OutboxLimits, State, Subscribe};
@@ -50,7 +50,7 @@ async fn a_silent_peer_is_found_dead_after_exactly_idle_plus_patience() {
         let mut events = client.events();
         client.publish("c", &1).await.unwrap();
         let heard = tokio::time::Instant::now();
-        faults.add(Rule::new(Direction::ToClient, At::Frame(1), Action::Stall).connection(0));
+        faults.add(Rule::new(Direction::ToClient, At::Now, Action::Stall).connection(0));
         let lost = within(events.next()).await;
         assert!(matches!(lost, Some(Event::Disconnected { cause: Some(_) })), "{lost:?}");
         assert_eq!(heard.elapsed().as_secs(), 30);
@@ -177,4 +177,38 @@ async fn works_over_real_sockets() {
         let report = client.close(Duration::from_secs(5)).await;
         assert!(report.is_clean() && report.acknowledged == 100, "{report:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_takes_longer_than_the_heartbeat_is_a_sign_of_life() {
+    // Over two minutes for one message, a byte a second, and nothing between.
+    let connector = Connector::new(|_| async {
+        let (ours, mut io) = tokio::io::duplex(1 << 16);
+        tokio::spawn(async move {
+            let ws = tokio_tungstenite::accept_async(&mut io).await.unwrap();
+            drop(ws);
+            let text = r#"{"action":"rtm/subscription/info","body":{"info":"weather","forecast":"slow and steady for all of the day and most of the night"}}"#;
+            let frame = [&[0x81, 0x7e, 0, text.len() as u8][..], text.as_bytes()].concat();
+            for byte in frame {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                if tokio::io::AsyncWriteExt::write_all(&mut io, &[byte]).await.is_err() {
+                    return;
+                }
+            }
+            std::future::pending::<()>().await;
+        });
+        Ok(ours)
+    });
+    let client =
+        Client::connect(Config::new("ws://127.0.0.1", "K").connector(connector)).await.unwrap();
+    let start = tokio::time::Instant::now();
+    let mut events = client.events();
+    let lost = within_an_hour(events.next()).await;
+    assert!(matches!(lost, Some(Event::Disconnected { .. })), "{lost:?}");
+    // The message, and from its last byte on the silence of a dead peer.
+    assert!((150..=170).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+}
+
+async fn within_an_hour<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(3600), future).await.expect("no hang")
 }

@@ -36,7 +36,7 @@ impl<R> Core<R> {
     fn dispatch(&mut self, now: Instant, text: &str) -> Result<(), Error> {
         let pdu = Pdu::decode(text)?;
         match pdu.action.as_ref() {
-            "rtm/subscription/data" => self.subscription_data(now, pdu.body()?),
+            "rtm/subscription/data" => self.subscription_data(pdu.body()?),
             "rtm/subscription/error" => self.subscription_error(&pdu.body()?),
             "rtm/subscription/info" => self.subscription_info(&pdu.body()?),
             _ => match pdu.id {
@@ -52,15 +52,15 @@ impl<R> Core<R> {
         Ok(())
     }
 
-    fn subscription_data(&mut self, now: Instant, data: Data<'_>) {
+    fn subscription_data(&mut self, data: Data<'_>) {
         let position = data.position.map(|text| Position::from(text.into_owned()));
-        self.deliver(now, &data.subscription_id, &data.messages, position);
+        self.deliver(&data.subscription_id, &data.messages, position);
     }
 
     fn subscription_error(&mut self, problem: &Problem<'_>) {
-        let reason = match problem.error.as_ref() {
-            "out_of_sync" => Some(GapReason::OutOfSync),
-            "expired_position" => Some(GapReason::Expired),
+        let reason = match problem.error.as_deref() {
+            Some("out_of_sync") => Some(GapReason::OutOfSync),
+            Some("expired_position") => Some(GapReason::Expired),
             // The service ended the subscription for a reason of its own; the
             // tracked position goes on where it stopped.
             _ => None,

@@ -202,15 +202,18 @@ impl<R> Core<R> {
             self.reply(to, Ok(None));
         }
         self.control.extend(self.subscriptions.keys().cloned().map(Control::Subscribe));
+        // What was full before the connection was lost is full still.
+        let full = self.subscriptions.iter().find(|(_, sub)| sub.is_full());
+        self.blocked = full.map(|(channel, _)| channel.clone());
     }
 
     /// What the connection knew is gone; what the client knows is kept.
     fn lose_connection(&mut self) {
+        self.subscriptions_lost();
         self.control.clear();
         self.pending.clear();
         self.outbox.rewind();
         self.blocked = None;
-        self.subscriptions_lost();
     }
 
     /// No retry can mend this: everyone who waits is told, and the client
@@ -230,8 +233,8 @@ impl<R> Core<R> {
     }
 
     fn settle_all(&mut self, error: &Error) {
-        while let Some((_, outgoing, _)) = self.outbox.pop() {
-            self.give_up(outgoing, error.clone());
+        while let Some((token, outgoing)) = self.outbox.pop() {
+            self.give_up(token, outgoing, error.clone());
         }
         self.count_outbox();
     }
@@ -262,12 +265,15 @@ impl<R> Core<R> {
             return self.stray();
         }
         let ok = pdu.action.ends_with("/ok");
+        if !ok && !pdu.action.ends_with("/error") {
+            return self.fail(now, Error::protocol("unexpected_action", &pdu.action));
+        }
         match self.pending.remove(&id) {
             None => self.stray(),
             Some(Pending::Auth) => self.handle_auth(now, &pdu.action, pdu),
             Some(Pending::Subscribe(id)) if ok => self.subscribed(now, &id, pdu),
-            Some(Pending::Subscribe(id)) => self.subscribe_refused(now, &id, pdu),
-            Some(Pending::Unsubscribe(id)) => self.unsubscribed(now, &id, ok, pdu),
+            Some(Pending::Subscribe(id)) => self.subscribe_refused(&id, pdu),
+            Some(Pending::Unsubscribe(id)) => self.unsubscribed(&id, ok, pdu),
             Some(Pending::Request(token)) => {
                 let Some(outgoing) = self.outbox.settle(token) else { return self.stray() };
                 self.count_outbox();

@@ -42,7 +42,8 @@ pub struct Core<R> {
     retry: Retry,
     outbox: Outbox<Outgoing<R>>,
     subscriptions: BTreeMap<String, Sub<R>>,
-    /// Deadlines of those who wait for a subscription to begin or end.
+    /// When to look at a channel: somebody has waited long enough for its
+    /// subscription to begin or end, or an answer of the service is overdue.
     waits: BTreeSet<(Instant, String)>,
     /// The one subscription whose full inbox keeps us from reading.
     blocked: Option<String>,
@@ -234,6 +235,9 @@ impl<R> Core<R> {
         let bytes = request.body.len();
         let refused = if self.is_closing() {
             Some(Error::Closed)
+        } else if bytes > self.config.outbox.max_bytes {
+            let reason = format!("a request of {bytes} bytes is over the outbox's bound");
+            Some(Error::misuse("message_too_big", reason))
         } else if self.outbox.has_room(bytes) {
             None
         } else {
@@ -257,15 +261,15 @@ impl<R> Core<R> {
     /// [`connected`](Self::connected) and the end of that connection. Look at
     /// the effects again afterwards: writing the last request may end a client
     /// that is closing.
-    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
         let transmit = match self.link {
-            Link::Authenticating { .. } | Link::Live { .. } => self.next_control(),
-            _ => return None,
+            Link::Authenticating { .. } => self.next_control(now),
+            Link::Live { .. } => self.next_control(now).or_else(|| self.next_request()),
+            _ => None,
         };
-        let transmit = match (transmit, &self.link) {
-            (Some(transmit), _) => transmit,
-            (None, Link::Live { .. }) => self.next_request()?,
-            (None, _) => return None,
+        let Some(transmit) = transmit else {
+            self.finish_close();
+            return None;
         };
         if let Transmit::Text(text) = &transmit {
             let bytes = text.len() as u64;
@@ -309,8 +313,8 @@ impl<R> Core<R> {
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.link_timeout(now);
-        while let Some((_, outgoing, _)) = self.outbox.expire(now) {
-            self.give_up(outgoing, Error::Timeout);
+        while let Some((token, outgoing)) = self.outbox.expire(now) {
+            self.give_up(token, outgoing, Error::Timeout);
         }
         self.subscription_timeout(now);
         self.count_outbox();
@@ -349,7 +353,9 @@ impl<R> Core<R> {
         self.closing.is_some() || self.is_closed()
     }
 
-    fn next_control(&mut self) -> Option<Transmit> {
+    fn next_control(&mut self, now: Instant) -> Option<Transmit> {
+        // Longer than any caller waits: by then the service has lost track.
+        let overdue = after(now, 2 * self.config.request_timeout);
         loop {
             let (action, body, pending) = match self.control.pop_front()? {
                 Control::Ping => return Some(Transmit::Ping),
@@ -360,6 +366,8 @@ impl<R> Core<R> {
                         continue;
                     }
                     sub.phase = Phase::Subscribing;
+                    sub.overdue = Some(overdue);
+                    self.waits.insert((overdue, id.clone()));
                     let body =
                         pdu::subscribe_body(&id, sub.options.as_ref(), sub.position.as_ref());
                     (pdu::SUBSCRIBE, body, Pending::Subscribe(id))
@@ -370,6 +378,8 @@ impl<R> Core<R> {
                         continue;
                     }
                     sub.phase = Phase::Unsubscribing;
+                    sub.overdue = Some(overdue);
+                    self.waits.insert((overdue, id.clone()));
                     let body = pdu::unsubscribe_body(&id);
                     (pdu::UNSUBSCRIBE, body, Pending::Unsubscribe(id))
                 }
@@ -395,7 +405,6 @@ impl<R> Core<R> {
         let outgoing = self.outbox.settle(token)?;
         self.report.written += 1;
         self.count_outbox();
-        self.finish_close();
         Some(Transmit::Text(pdu::encode(outgoing.action, None, &outgoing.body)))
     }
 
@@ -412,8 +421,11 @@ impl<R> Core<R> {
     }
 
     /// Counts a request that will not be answered, and says so to who waits.
-    fn give_up(&mut self, outgoing: Outgoing<R>, error: Error) {
-        if let Some(id) = outgoing.id {
+    fn give_up(&mut self, token: Token, outgoing: Outgoing<R>, error: Error) {
+        // The id may be of an earlier connection, and somebody else's by now.
+        if let Some(id) = outgoing.id
+            && matches!(self.pending.get(&id), Some(Pending::Request(of)) if *of == token)
+        {
             self.pending.remove(&id);
         }
         match outgoing.sent {
@@ -422,7 +434,10 @@ impl<R> Core<R> {
         }
         match outgoing.to {
             Some(to) => self.reply(to, Err(error)),
-            None => self.monitor.tell(Event::Dropped { what: Dropped::Requests, count: 1 }),
+            None => {
+                self.monitor.count(|stats| stats.dropped += 1);
+                self.monitor.tell(Event::Dropped { what: Dropped::Requests, count: 1 });
+            }
         }
     }
 
@@ -449,9 +464,10 @@ impl<R> fmt::Debug for Core<R> {
     }
 }
 
-/// A wait that no clock reaches, for arithmetic that must not overflow.
+/// `wait` after `now`; a wait past the end of the clock is one of a year.
 fn after(now: Instant, wait: Duration) -> Instant {
-    now.checked_add(wait).unwrap_or(now)
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    now.checked_add(wait).unwrap_or_else(|| now + YEAR)
 }
 
 #[cfg(test)]

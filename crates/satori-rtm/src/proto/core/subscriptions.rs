@@ -1,9 +1,6 @@
 //! All subscriptions of a client: who begins, who ends, what is restored.
 
-use std::{
-    task::{Context, Waker},
-    time::Instant,
-};
+use std::time::Instant;
 
 use client_core::{Dropped, Event, Writer};
 use serde_json::value::RawValue;
@@ -102,11 +99,14 @@ impl<R> Core<R> {
     /// lets the one that waits for it begin.
     fn remove(&mut self, channel: &str) {
         let Some(sub) = self.subscriptions.remove(channel) else { return };
+        if let Some(at) = sub.overdue {
+            self.waits.remove(&(at, channel.to_owned()));
+        }
         if let Some(waiter) = sub.unsubscribing {
-            self.reply(waiter.to, Ok(None));
+            self.answer(channel, waiter, Ok(None));
         }
         if let Some(waiter) = sub.subscribing {
-            self.reply(waiter.to, Err(Error::Closed));
+            self.answer(channel, waiter, Err(Error::Closed));
         }
         if let Some(next) = sub.next {
             self.add(channel, *next);
@@ -119,16 +119,20 @@ impl<R> Core<R> {
             Err(error) => return self.fail(now, error),
         };
         let Some(sub) = self.subscriptions.get_mut(channel) else { return self.stray() };
-        if let Some(waiter) = sub.accepted(position) {
-            self.reply(waiter.to, Ok(None));
+        let (leaving, overdue) = (sub.is_leaving(), sub.overdue.take());
+        let waiter = sub.accepted(position);
+        if let Some(at) = overdue {
+            self.waits.remove(&(at, channel.to_owned()));
         }
-        let sub = self.subscriptions.get(channel);
-        if sub.is_some_and(Sub::is_leaving) {
+        if let Some(waiter) = waiter {
+            self.answer(channel, waiter, Ok(None));
+        }
+        if leaving {
             self.control.push_back(Control::Unsubscribe(channel.to_owned()));
         }
     }
 
-    pub(super) fn subscribe_refused(&mut self, _now: Instant, channel: &str, pdu: &Pdu<'_>) {
+    pub(super) fn subscribe_refused(&mut self, channel: &str, pdu: &Pdu<'_>) {
         let refusal = pdu.refusal(pdu::SUBSCRIBE);
         let Some(sub) = self.subscriptions.get_mut(channel) else { return self.stray() };
         let restoring = sub.options.is_none() && sub.position.is_some() && !sub.is_leaving();
@@ -149,7 +153,7 @@ impl<R> Core<R> {
         match sub.subscribing.take() {
             Some(waiter) => {
                 sub.end(None);
-                self.reply(waiter.to, Err(error));
+                self.answer(channel, waiter, Err(error));
             }
             None => {
                 sub.end(Some(error.clone()));
@@ -159,7 +163,7 @@ impl<R> Core<R> {
         self.remove(channel);
     }
 
-    pub(super) fn unsubscribed(&mut self, _now: Instant, channel: &str, ok: bool, pdu: &Pdu<'_>) {
+    pub(super) fn unsubscribed(&mut self, channel: &str, ok: bool, pdu: &Pdu<'_>) {
         // The application has ended it either way. A service that does not know
         // the subscription says so with an error, and has ended it too.
         if !ok {
@@ -171,7 +175,6 @@ impl<R> Core<R> {
 
     pub(super) fn deliver(
         &mut self,
-        _now: Instant,
         channel: &str,
         messages: &[&RawValue],
         position: Option<Position>,
@@ -181,10 +184,7 @@ impl<R> Core<R> {
             return self.stray();
         }
         let delivered = sub.deliver(messages, position);
-        let out = sub.out.as_ref();
-        if out
-            .is_some_and(|out| out.poll_room(&mut Context::from_waker(Waker::noop())).is_pending())
-        {
+        if sub.is_full() {
             self.blocked = Some(channel.to_owned());
         }
         if delivered.overflow {
@@ -212,8 +212,8 @@ impl<R> Core<R> {
         let Some(sub) = self.subscriptions.get_mut(channel) else { return self.stray() };
         match sub.phase {
             Phase::Subscribed => {}
-            Phase::Unsubscribing => return self.remove(channel),
-            Phase::Waiting | Phase::Subscribing => return self.stray(),
+            // The answer to the request that is out ends it.
+            Phase::Unsubscribing | Phase::Waiting | Phase::Subscribing => return self.stray(),
         }
         if sub.is_leaving() {
             return self.remove(channel);
@@ -232,6 +232,9 @@ impl<R> Core<R> {
     pub(super) fn tell_gap(&mut self, channel: &str, reason: GapReason, missed: Option<u64>) {
         let Some(sub) = self.subscriptions.get(channel) else { return self.stray() };
         sub.gap(reason, missed);
+        if sub.is_full() {
+            self.blocked = Some(channel.to_owned());
+        }
         self.monitor.count(|stats| stats.gaps += 1);
         self.monitor.tell(Event::Gap { subscription: channel.to_owned() });
     }
@@ -243,6 +246,9 @@ impl<R> Core<R> {
             let Some(sub) = self.subscriptions.get_mut(&channel) else { continue };
             let was_subscribed = sub.phase == Phase::Subscribed;
             sub.phase = Phase::Waiting;
+            if let Some(at) = sub.overdue.take() {
+                self.waits.remove(&(at, channel.clone()));
+            }
             if sub.is_leaving() {
                 self.remove(&channel);
             } else if was_subscribed && sub.position.is_none() {
@@ -275,24 +281,37 @@ impl<R> Core<R> {
         }
     }
 
-    /// Answers those of a channel who have waited long enough.
+    /// Answers those of a channel who have waited long enough. A service that
+    /// has not answered itself for twice that time has lost track of us: the
+    /// connection is given up, and what was subscribed is restored on the next.
     fn give_up_waiting(&mut self, now: Instant, channel: &str) {
         let is_due = |waiter: &mut Waiter<R>| waiter.deadline <= now;
         let Some(sub) = self.subscriptions.get_mut(channel) else { return };
-        if let Some(next) = sub.next.take_if(|n| n.subscribing.as_mut().is_some_and(is_due))
-            && let Some(waiter) = next.subscribing
-        {
-            self.effects
-                .push_back(super::Effect::Reply { to: waiter.to, result: Err(Error::Timeout) });
-        }
-        if let Some(waiter) = sub.unsubscribing.take_if(is_due) {
-            self.effects
-                .push_back(super::Effect::Reply { to: waiter.to, result: Err(Error::Timeout) });
-        }
-        if let Some(waiter) = sub.subscribing.take_if(is_due) {
-            let serial = sub.serial;
+        let overdue = sub.overdue.is_some_and(|at| at <= now);
+        let mut next = sub.next.take_if(|n| n.subscribing.as_mut().is_some_and(is_due));
+        let of_next = next.as_mut().and_then(|next| next.subscribing.take());
+        let leaving = sub.unsubscribing.take_if(is_due);
+        let joining = sub.subscribing.take_if(is_due);
+        let (serial, undo) = (sub.serial, joining.is_some());
+        for waiter in [of_next, leaving, joining].into_iter().flatten() {
             self.reply(waiter.to, Err(Error::Timeout));
+        }
+        if undo {
             self.unsubscribe(now, channel, serial, None);
         }
+        if overdue {
+            self.fail(now, Error::Timeout);
+        }
+    }
+
+    /// Answers a waiter before its time is up.
+    fn answer(
+        &mut self,
+        channel: &str,
+        waiter: Waiter<R>,
+        result: Result<Option<Box<RawValue>>, Error>,
+    ) {
+        self.waits.remove(&(waiter.deadline, channel.to_owned()));
+        self.reply(waiter.to, result);
     }
 }
