@@ -59,7 +59,12 @@ pub(crate) struct Opening {
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) host: Option<String>,
+    /// Subprotocols, the most wanted first.
+    pub(crate) offered: Vec<String>,
 }
+
+/// The subprotocol that was selected, if any.
+pub(crate) type Selected = Option<String>;
 
 /// An HTTP answer that opens nothing.
 #[derive(Clone, Debug)]
@@ -92,7 +97,7 @@ pub(crate) async fn accept<J>(
     judge: J,
 ) -> Result<Socket, Option<Refusal>>
 where
-    J: FnOnce(&Opening) -> Result<(), Refusal> + Send + Unpin,
+    J: FnOnce(&Opening) -> Result<Selected, Refusal> + Send + Unpin,
 {
     match engine {
         Engine::WsCore => ws_core::accept(io, max_message, judge).await,

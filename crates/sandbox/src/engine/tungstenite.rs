@@ -10,7 +10,7 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{Gone, Incoming, Io, Opening, Refusal, Socket};
+use super::{Gone, Incoming, Io, Opening, Refusal, Selected, Socket};
 
 pub(crate) type Stream = WebSocketStream<Io>;
 
@@ -21,17 +21,26 @@ pub(super) async fn accept<J>(
     judge: J,
 ) -> Result<Socket, Option<Refusal>>
 where
-    J: FnOnce(&Opening) -> Result<(), Refusal> + Send + Unpin,
+    J: FnOnce(&Opening) -> Result<Selected, Refusal> + Send + Unpin,
 {
     let mut refused = None;
-    let verdict = |request: &Request, response: Response| {
-        let host = request.headers().get("host").and_then(|host| host.to_str().ok());
+    let verdict = |request: &Request, mut response: Response| {
+        let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let offered = header("sec-websocket-protocol").unwrap_or_default().split(',');
         let opening = Opening {
             path: request.uri().path().to_owned(),
             query: request.uri().query().unwrap_or_default().to_owned(),
-            host: host.map(str::to_owned),
+            host: header("host").map(str::to_owned),
+            offered: offered.map(|name| name.trim().to_owned()).collect(),
         };
-        judge(&opening).map(|()| response).map_err(|refusal| {
+        let judged = judge(&opening).map(|selected| {
+            // What was offered in a header can stand in one.
+            if let Some(Ok(name)) = selected.map(|name| name.parse()) {
+                response.headers_mut().insert("sec-websocket-protocol", name);
+            }
+            response
+        });
+        judged.map_err(|refusal| {
             let mut answer = ErrorResponse::new(Some(refusal.body.clone()));
             *answer.status_mut() = refusal.status.try_into().unwrap_or_default();
             refused = Some(refusal);

@@ -2,7 +2,7 @@
 
 use ::ws_core::{Connection, Limits, Message};
 
-use super::{Gone, Incoming, Io, Opening, Refusal, Socket};
+use super::{Gone, Incoming, Io, Opening, Refusal, Selected, Socket};
 
 pub(super) async fn accept<J>(
     io: Io,
@@ -10,7 +10,7 @@ pub(super) async fn accept<J>(
     judge: J,
 ) -> Result<Socket, Option<Refusal>>
 where
-    J: FnOnce(&Opening) -> Result<(), Refusal> + Send + Unpin,
+    J: FnOnce(&Opening) -> Result<Selected, Refusal> + Send + Unpin,
 {
     let limits = Limits::default().max_message(max_message);
     let handshake = ::ws_core::accept(io, limits).await.map_err(|_| None)?;
@@ -19,13 +19,17 @@ where
         path: request.path().to_owned(),
         query: request.query().unwrap_or_default().to_owned(),
         host: request.header("host").map(str::to_owned),
+        offered: request.subprotocols().map(str::to_owned).collect(),
     };
-    if let Err(refusal) = judge(&opening) {
-        // A client that does not take its refusal has gone by itself.
-        let _sent = handshake.reject(refusal.status, &refusal.body).await;
-        return Err(Some(refusal));
-    }
-    let socket = handshake.accept(None).await.map_err(|_| None)?;
+    let selected = match judge(&opening) {
+        Ok(selected) => selected,
+        Err(refusal) => {
+            // A client that does not take its refusal has gone by itself.
+            let _sent = handshake.reject(refusal.status, &refusal.body).await;
+            return Err(Some(refusal));
+        }
+    };
+    let socket = handshake.accept(selected.as_deref()).await.map_err(|_| None)?;
     Ok(Socket::WsCore(Box::new(socket)))
 }
 

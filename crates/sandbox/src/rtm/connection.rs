@@ -169,7 +169,7 @@ impl Connection {
     }
 
     fn try_subscribe(&mut self, id: &str, body: request::Subscribe) -> Outcome {
-        if body.filter.is_some() {
+        if body.filter.is_some_and(|filter| !filter.is_empty()) {
             return Err(Problem::new("invalid_filter", "This server has no views yet"));
         }
         let channel = body.channel.ok_or_else(|| Problem::invalid_format("channel"))?;
@@ -177,12 +177,18 @@ impl Connection {
             return Err(Problem::invalid_format("subscription_id"));
         }
         self.check_channel(&channel)?;
-        if self.subscriptions.contains_key(id) && !body.force {
+        let replaced = self.subscriptions.contains_key(id);
+        if replaced && !body.force {
             return Err(Problem::new("already_subscribed", "Already subscribed"));
         }
-        if self.subscriptions.len() >= self.config.max_subscriptions {
+        if !replaced && self.subscriptions.len() >= self.config.max_subscriptions {
             return Err(Problem::new("subscription_quota_exceeded", "Too many subscriptions"));
         }
+        let changes_only = match body.only.as_deref() {
+            None => false,
+            Some("value_changes") => true,
+            Some(_) => return Err(Problem::invalid_format("only")),
+        };
         let (count, age) = body.history.map_or((None, None), |h| (h.count, h.age));
         if count.is_some() && age.is_some() {
             return Err(Problem::invalid_format("history"));
@@ -191,8 +197,9 @@ impl Connection {
         let position = self.hub.start(&channel, &start).ok_or_else(too_many_channels)??;
         self.end(id);
         self.hub.watch(&channel, self.number, &self.notify);
-        let fast_forward = body.fast_forward;
-        let subscription = Subscription { channel, next: position.index, fast_forward };
+        let mut subscription = Subscription::new(channel, position.index);
+        subscription.fast_forward = body.fast_forward;
+        subscription.changes_only = changes_only;
         self.subscriptions.insert(id.to_owned(), subscription);
         self.turn.push_back(id.to_owned());
         // What the history holds is delivered after this answer.

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::{sync::Notify, time::Instant};
@@ -50,6 +50,11 @@ struct Channel {
 impl Channel {
     fn next(&self) -> u64 {
         self.first + self.messages.len() as u64
+    }
+
+    /// The last message, or where the first will be.
+    fn last(&self) -> u64 {
+        self.next().saturating_sub(1).max(self.first)
     }
 
     fn get(&self, index: u64) -> Option<&Stored> {
@@ -120,8 +125,7 @@ impl Hub {
     ) -> Result<(Position, Arc<str>), Nowhere> {
         let wanted = position.map(|text| self.parse(text)).transpose()?;
         let found = self.with_channel(name, |channel| {
-            let last = channel.next().saturating_sub(1).max(channel.first);
-            let index = wanted.map_or(last, |wanted| wanted.index);
+            let index = wanted.map_or_else(|| channel.last(), |wanted| wanted.index);
             match channel.get(index) {
                 Some(stored) => Ok((self.at(index), Arc::clone(&stored.text))),
                 None if index < channel.first => Err(Nowhere::Expired),
@@ -135,7 +139,7 @@ impl Hub {
     /// Returns the position of the last message, and of the next one if there
     /// is none: what a compare-and-set compares.
     pub(super) fn last(&self, name: &str) -> Option<Position> {
-        self.with_channel(name, |channel| self.at(channel.next().saturating_sub(1)))
+        self.with_channel(name, |channel| self.at(channel.last()))
     }
 
     /// Forgets a channel's messages; positions go on.
@@ -166,9 +170,9 @@ impl Hub {
             if let Some(age) = start.age {
                 let reference = channel.get(base).map_or_else(Instant::now, |stored| stored.at);
                 while index > channel.first
-                    && channel
-                        .get(index - 1)
-                        .is_some_and(|stored| reference.duration_since(stored.at).as_secs() <= age)
+                    && channel.get(index - 1).is_some_and(|stored| {
+                        reference.duration_since(stored.at) <= Duration::from_secs(age)
+                    })
                 {
                     index -= 1;
                 }

@@ -80,6 +80,8 @@ pub(super) struct Subscribe {
     pub(super) fast_forward: bool,
     #[serde(default)]
     pub(super) force: bool,
+    #[serde(default)]
+    pub(super) only: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{config::RtmConfig, connection::Connection, hub::Hub};
 use crate::{
-    engine::{Engine, Incoming, Io, Opening, Refusal, Socket, accept},
+    engine::{Engine, Incoming, Io, Opening, Refusal, Selected, Socket, accept},
     log::{EventLog, What},
     tasks::Tasks,
 };
@@ -169,10 +169,11 @@ impl Shared {
 
     /// A page in a browser can reach a loopback port under a name of its own:
     /// only loopback names may ask.
-    fn judge(&self, opening: &Opening) -> Result<(), Refusal> {
+    fn judge(&self, opening: &Opening) -> Result<Selected, Refusal> {
         let refuse = |status, body: &str| Err(Refusal { status, body: body.to_owned() });
         let host = opening.host.as_deref().unwrap_or_default();
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let port = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+        let name = port.map_or(host, |(name, _)| name);
         if !matches!(name, "127.0.0.1" | "localhost" | "[::1]") {
             return refuse(403, "this development server answers to loopback names only\n");
         }
@@ -181,7 +182,8 @@ impl Shared {
         }
         let appkey = opening.query.split('&').find_map(|pair| pair.strip_prefix("appkey="));
         match appkey == Some(self.config.appkey.as_str()) {
-            true => Ok(()),
+            // JSON is what is spoken without a choice, too.
+            true => Ok(opening.offered.iter().find(|name| *name == "json").cloned()),
             false => refuse(403, "unknown appkey\n"),
         }
     }

@@ -1,5 +1,7 @@
 //! One subscription of one connection.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{
@@ -13,6 +15,9 @@ pub(super) struct Subscription {
     /// The next message to deliver.
     pub(super) next: u64,
     pub(super) fast_forward: bool,
+    /// Leaves out a message that equals the one before it.
+    pub(super) changes_only: bool,
+    last: Option<Arc<str>>,
 }
 
 /// What a subscription has to say, and whether it is over.
@@ -22,12 +27,24 @@ pub(super) struct Step {
 }
 
 impl Subscription {
+    pub(super) const fn new(channel: String, next: u64) -> Self {
+        Self { channel, next, fast_forward: false, changes_only: false, last: None }
+    }
+
     /// Takes the next batch.
     pub(super) fn step(&mut self, id: &str, hub: &Hub) -> Option<Step> {
         match hub.batch(&self.channel, self.next) {
             Batch::Empty => None,
-            Batch::Messages(messages, next) => {
+            Batch::Messages(mut messages, next) => {
                 self.next = next;
+                if self.changes_only {
+                    messages.retain(|message| {
+                        self.last.replace(Arc::clone(message)).as_ref() != Some(message)
+                    });
+                    if messages.is_empty() {
+                        return self.step(id, hub);
+                    }
+                }
                 let reply = data(id, &hub.at(next).to_string(), &messages);
                 Some(Step { reply, ended: false })
             }

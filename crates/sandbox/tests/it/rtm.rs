@@ -258,6 +258,7 @@ async fn only_the_right_path_appkey_and_host_open_a_connection() {
         for (path, host, status) in [
             (right.as_str(), "localhost:80", "101"),
             (right.as_str(), "[::1]:80", "101"),
+            (right.as_str(), "[::1]", "101"),
             ("/v2?appkey=wrong", "localhost", "403"),
             ("/v2", "localhost", "403"),
             ("/v3?appkey=wrong", "localhost", "404"),
@@ -276,4 +277,57 @@ async fn only_the_right_path_appkey_and_host_open_a_connection() {
             assert_eq!(line, format!("HTTP/1.1 {status}"), "{path} {host} {engine}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_offered_json_is_selected_and_an_unknown_name_is_not() {
+    for engine in Engine::ALL {
+        let server = RtmServer::new(RtmConfig::default(), engine);
+        let url = format!("ws://127.0.0.1/v2?appkey={}", server.appkey());
+        let endpoint: Endpoint = url.parse().unwrap();
+        for (offers, selected) in
+            [(vec![], None), (vec!["cbor"], None), (vec!["cbor", "json"], Some("json"))]
+        {
+            let request = offers
+                .iter()
+                .fold(ClientRequest::new(&endpoint), |request, name| request.subprotocol(*name));
+            let keys = Keys::system();
+            let opened = ws_core::connect(server.pipe(), request, Limits::default(), keys).await;
+            assert_eq!(opened.unwrap().1.subprotocol.as_deref(), selected, "{offers:?} {engine}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_value_changes_leaves_out_what_repeats() {
+    on_both(|mut raw| async move {
+        let body = json!({"channel": "c", "only": "value_changes"});
+        assert_eq!(raw.ask("rtm/subscribe", body).await["action"], "rtm/subscribe/ok");
+        for message in [1, 1, 2, 2, 2, 1] {
+            let publish =
+                json!({"action": "rtm/publish", "body": {"channel": "c", "message": message}});
+            raw.send(&publish.to_string()).await;
+        }
+        let mut got = Vec::new();
+        while got.len() < 3 {
+            let data = raw.receive().await;
+            got.extend(data["body"]["messages"].as_array().unwrap().iter().cloned());
+        }
+        assert_eq!(got, [1, 2, 1]);
+        let odd = json!({"channel": "d", "only": "odd"});
+        assert_eq!(raw.refused("rtm/subscribe", odd).await, "invalid_format");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_can_be_compared_and_set_after_a_purge_too() {
+    on_both(|mut raw| async move {
+        raw.ask("rtm/write", json!({"channel": "k", "message": 1})).await;
+        raw.ask("rtm/delete", json!({"channel": "k", "purge": true})).await;
+        let read = raw.ask("rtm/read", json!({"channel": "k"})).await;
+        let set = json!({"channel": "k", "message": 2, "position": read["body"]["position"]});
+        assert_eq!(raw.ask("rtm/write", set).await["action"], "rtm/write/ok");
+    })
+    .await;
 }
