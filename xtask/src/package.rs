@@ -5,15 +5,23 @@ use std::{fs, path::PathBuf};
 use crate::context::{Context, Failure};
 
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+    // Cargo takes what comes from a registry to be the same for ever: neither
+    // what it has unpacked nor what it has built of an earlier dry run may stay.
     forget_archives(context)?;
+    let target = context.root.join("target").join("archives");
+    if target.exists() {
+        fs::remove_dir_all(&target)?;
+    }
     // In a work tree with changes the archives would not be what is committed;
     // that is for a person to decide, not for a check.
-    context.run("cargo", &["publish", "--workspace", "--dry-run", "--allow-dirty"])
+    let target = target.to_string_lossy();
+    let publish =
+        ["publish", "--workspace", "--dry-run", "--allow-dirty", "--target-dir", &*target];
+    context.run("cargo", &publish)
 }
 
 /// A dry run unpacks our archives into cargo's home, under a name made of the
-/// checkout's path and the version. It would build what an earlier run has left
-/// there in place of what was packed now, so that goes first.
+/// checkout's path and the version.
 fn forget_archives(context: &Context) -> Result<(), Failure> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
