@@ -7,6 +7,11 @@ for package in ws-core realtime-client-core satori-rtm; do
   cargo check --quiet --package "$package" --no-default-features
   cargo check --quiet --package "$package"
 done
+cargo check --quiet --package satori-rtm --no-default-features --features client
+for features in tls ring webpki-roots aws-lc-rs,platform-verifier ring,aws-lc-rs,webpki-roots,platform-verifier; do
+  cargo check --quiet --package ws-core --package satori-rtm --no-default-features \
+    --features "${features//,/ }"
+done
 cargo check --quiet --package realtime-sandbox --no-default-features --features satori-rtm
 echo "feature choices: all build"
 target=wasm32-unknown-unknown

@@ -22,6 +22,12 @@ pub enum Error {
     /// The opening handshake was refused or is not one.
     #[cfg(feature = "tokio")]
     Handshake(crate::handshake::HandshakeError),
+    /// The proxy did not open a tunnel.
+    #[cfg(feature = "tokio")]
+    Proxy(crate::proxy::ProxyError),
+    /// TLS could not be opened.
+    #[cfg(feature = "tls")]
+    Tls(crate::tls::TlsError),
     /// The peer broke a rule of the protocol; it was told so by a close frame.
     Protocol(ProtocolError),
     /// The byte stream failed.
@@ -42,6 +48,10 @@ pub enum Step {
     Dns,
     /// Opening the TCP connection.
     Tcp,
+    /// Asking a proxy for a tunnel.
+    Proxy,
+    /// The TLS handshake.
+    Tls,
     /// The opening handshake.
     Upgrade,
     /// The closing handshake.
@@ -53,6 +63,8 @@ impl fmt::Display for Step {
         f.write_str(match self {
             Self::Dns => "DNS",
             Self::Tcp => "TCP",
+            Self::Proxy => "proxy CONNECT",
+            Self::Tls => "TLS",
             Self::Upgrade => "WebSocket upgrade",
             Self::Close => "WebSocket close",
         })
@@ -66,6 +78,10 @@ impl fmt::Display for Error {
             Self::Connect { step, target, .. } => write!(f, "{step} failed for {target}"),
             #[cfg(feature = "tokio")]
             Self::Handshake(_) => f.write_str("the opening handshake failed"),
+            #[cfg(feature = "tokio")]
+            Self::Proxy(_) => f.write_str("the proxy opened no tunnel"),
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => f.write_str("TLS could not be opened"),
             Self::Protocol(_) => f.write_str("the peer broke the WebSocket protocol"),
             Self::Io(_) => f.write_str("the connection failed"),
             Self::UnexpectedEof => f.write_str("the connection ended without a closing handshake"),
@@ -81,6 +97,10 @@ impl std::error::Error for Error {
             Self::Connect { source, .. } | Self::Io(source) => Some(source),
             #[cfg(feature = "tokio")]
             Self::Handshake(source) => Some(source),
+            #[cfg(feature = "tokio")]
+            Self::Proxy(source) => Some(source),
+            #[cfg(feature = "tls")]
+            Self::Tls(source) => Some(source),
             Self::Protocol(source) => Some(source),
             _ => None,
         }

@@ -19,6 +19,10 @@ mod dial;
 mod endpoint;
 #[cfg(feature = "tokio")]
 mod handshake;
+#[cfg(feature = "tokio")]
+mod proxy;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use crate::{
     error::{Error, Step},
@@ -31,6 +35,8 @@ pub use crate::{
     utf8::{Utf8Bytes, Utf8Error, Utf8Stream},
 };
 
+#[cfg(feature = "tls")]
+pub use crate::tls::{Tls, TlsError, TlsReason};
 #[cfg(feature = "tokio")]
 pub use crate::{
     conn::Connection,
@@ -40,4 +46,5 @@ pub use crate::{
         ClientHandshake, ClientRequest, HandshakeError, Response, ServerHandshake, ServerRequest,
         accept, connect,
     },
+    proxy::{Proxy, ProxyError},
 };

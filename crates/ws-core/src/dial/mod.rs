@@ -1,13 +1,22 @@
 //! TCP connections by name.
 
-use std::io;
+mod race;
+
+use std::{io, time::Duration};
 
 use tokio::net::{TcpStream, lookup_host};
 
 use crate::error::{Error, Step};
 
-/// Opens a TCP connection to `host` and `port`, trying each address that the
-/// name has, without delay for small writes (`TCP_NODELAY`).
+/// How long an address has before the next one is tried beside it.
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// Opens a TCP connection to `host` and `port`, without delay for small writes
+/// (`TCP_NODELAY`).
+///
+/// A name may have several addresses, and some of them may be dead: the next one
+/// is tried when one fails, or beside it after 250 ms, and the first that answers
+/// wins. IPv6 and IPv4 take turns, in the order of the resolver.
 ///
 /// There is no deadline here: whoever calls has one over all its steps.
 ///
@@ -22,19 +31,13 @@ use crate::error::{Error, Step};
 pub async fn dial(host: &str, port: u16) -> Result<TcpStream, Error> {
     let failed = |step, source| Error::Connect { step, target: format!("{host}:{port}"), source };
     let addresses = lookup_host((host, port)).await.map_err(|e| failed(Step::Dns, e))?;
-    let mut last = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // A socket that cannot be told so still works, only slower.
-                let _best_effort = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            Err(error) => last = Some(error),
-        }
+    let addresses = race::alternate(addresses.collect());
+    if addresses.is_empty() {
+        return Err(failed(Step::Dns, io::Error::other("the name has no address")));
     }
-    Err(match last {
-        Some(error) => failed(Step::Tcp, error),
-        None => failed(Step::Dns, io::Error::other("the name has no address")),
-    })
+    let stream = race::first(addresses, STAGGER, TcpStream::connect).await;
+    let stream = stream.map_err(|e| failed(Step::Tcp, e))?;
+    // A socket that cannot be told so still works, only slower.
+    let _best_effort = stream.set_nodelay(true);
+    Ok(stream)
 }
