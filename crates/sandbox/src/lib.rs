@@ -14,8 +14,13 @@ mod tasks;
 #[cfg(feature = "satori-rtm")]
 mod rtm;
 
+#[cfg(feature = "tls")]
+mod tls;
+
 #[cfg(feature = "satori-rtm")]
 pub use crate::rtm::{RtmConfig, RtmServer};
+#[cfg(feature = "tls")]
+pub use crate::tls::Authority;
 pub use crate::{
     auditor::{Auditor, Finding, Verdict},
     engine::Engine,

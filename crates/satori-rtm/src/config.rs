@@ -37,10 +37,15 @@ pub struct Config {
     pub(crate) seed: Option<u64>,
     #[cfg(feature = "client")]
     pub(crate) connector: Option<client_core::Connector>,
+    #[cfg(feature = "client")]
+    pub(crate) proxy: Option<ws_core::Proxy>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: ws_core::Tls,
 }
 
 impl Config {
-    /// Names the service: `endpoint` is `ws://host[:port][/path]`, to which
+    /// Names the service: `endpoint` is `ws://host[:port][/path]`, or `wss://` for
+    /// TLS (feature `tls`), to which
     /// `/v2?appkey=` is added; `appkey` is the application's key.
     ///
     /// Wire: docs/protocols/satori-rtm.md, 1.1.
@@ -64,6 +69,10 @@ impl Config {
             seed: None,
             #[cfg(feature = "client")]
             connector: None,
+            #[cfg(feature = "client")]
+            proxy: None,
+            #[cfg(feature = "tls")]
+            tls: ws_core::Tls::new(),
         }
     }
 
@@ -165,6 +174,62 @@ impl Config {
         self
     }
 
+    /// Reaches the service through a tunnel of the HTTP proxy at `host` and
+    /// `port` (`CONNECT`). Nothing of this is read from the environment.
+    ///
+    /// Wire: docs/protocols/satori-rtm.md, 15.
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub fn proxy(mut self, host: impl Into<String>, port: u16) -> Self {
+        self.proxy = Some(ws_core::Proxy::new(host, port));
+        self
+    }
+
+    /// Reaches the service through a proxy that wants Basic credentials, which
+    /// it is sent in plain text.
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub fn proxy_with_credentials(
+        mut self,
+        host: impl Into<String>,
+        port: u16,
+        user: &str,
+        password: &str,
+    ) -> Self {
+        self.proxy = Some(ws_core::Proxy::new(host, port).basic(user, password));
+        self
+    }
+
+    /// Trusts this certificate authority (one certificate in DER form), and no
+    /// longer the default ones; may be called for several.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls_root(mut self, der: impl Into<Vec<u8>>) -> Self {
+        self.tls = self.tls.root(der);
+        self
+    }
+
+    /// Takes the cryptography of TLS from `provider`. By default it is the one
+    /// installed in the process, or that of the feature `ring` or `aws-lc-rs`.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls_provider(
+        mut self,
+        provider: std::sync::Arc<rustls::crypto::CryptoProvider>,
+    ) -> Self {
+        self.tls = self.tls.provider(provider);
+        self
+    }
+
+    /// Takes TLS as `config` has it; roots and provider given here do not count
+    /// then.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls_config(mut self, config: std::sync::Arc<rustls::ClientConfig>) -> Self {
+        self.tls = ws_core::Tls::with_rustls(config);
+        self
+    }
+
     pub(crate) fn rng(&self) -> Rng {
         self.seed.map_or_else(Rng::from_entropy, Rng::seeded)
     }
@@ -205,20 +270,21 @@ impl Config {
     /// with is replaced.
     fn url(&self) -> Result<String, Error> {
         let endpoint = self.endpoint.as_str();
-        if endpoint.starts_with("wss://") {
-            return Err(Error::config("endpoint", "wss:// needs TLS, which this build lacks"));
+        if endpoint.starts_with("wss://") && !cfg!(feature = "tls") {
+            return Err(Error::config("endpoint", "wss:// needs the feature tls"));
         }
-        let rest = endpoint.strip_prefix("ws://").unwrap_or_default();
+        let rest = endpoint.strip_prefix("ws://").or_else(|| endpoint.strip_prefix("wss://"));
+        let rest = rest.unwrap_or_default();
         if rest.is_empty() || rest.starts_with('/') || rest.contains(['?', '#']) {
             // Not the endpoint itself: it may hold a key or a password.
-            return Err(Error::config("endpoint", "it is not ws://host[:port][/path]"));
+            return Err(Error::config("endpoint", "it is not ws:// or wss://host[:port][/path]"));
         }
         let base = endpoint.strip_suffix('/').unwrap_or(endpoint);
         let base = match base.rsplit_once("/v") {
             Some((base, version))
                 if !version.is_empty()
                     && version.bytes().all(|b| b.is_ascii_digit())
-                    && base.len() > "ws://".len() =>
+                    && !base.ends_with(":/") =>
             {
                 base
             }
@@ -319,12 +385,14 @@ mod tests {
         }
         assert_eq!(url("ws://rtm/foo/bar").unwrap(), "ws://rtm/foo/bar/v2?appkey=K");
         assert_eq!(url("ws://v2").unwrap(), "ws://v2/v2?appkey=K");
+        #[cfg(feature = "tls")]
+        assert_eq!(url("wss://v2/").unwrap(), "wss://v2/v2?appkey=K");
         assert_eq!(url("ws://rtm/vv").unwrap(), "ws://rtm/vv/v2?appkey=K");
     }
 
     #[test]
     fn names_the_option_that_cannot_be_used() {
-        for endpoint in ["", "rtm", "http://rtm", "ws://rtm?x=1", "wss://rtm"] {
+        for endpoint in ["", "rtm", "http://rtm", "ws://rtm?x=1", "wss://", "wss:///x"] {
             assert_eq!(url(endpoint).unwrap_err().code(), "endpoint");
         }
         for appkey in ["", "a b", "a&b", "ключ"] {

@@ -55,8 +55,11 @@ pub struct ConnectError {
     pub step: ConnectStep,
     /// The endpoint, without the appkey.
     pub url: String,
-    /// The HTTP status, if the server answered the upgrade with one.
+    /// The HTTP status, if the server answered the upgrade, or the proxy the
+    /// request for a tunnel, with one.
     pub status: Option<u16>,
+    /// What was wrong with TLS, in one word, e.g. `certificate_expired`.
+    pub tls: Option<&'static str>,
     source: Option<Source>,
 }
 
@@ -66,8 +69,12 @@ pub struct ConnectError {
 pub enum ConnectStep {
     /// Looking the host name up.
     Dns,
-    /// Opening the TCP connection.
+    /// Opening the TCP connection, to the proxy if there is one.
     Tcp,
+    /// Asking the proxy for a tunnel.
+    Proxy,
+    /// The TLS handshake.
+    Tls,
     /// The WebSocket upgrade.
     Upgrade,
     /// Authentication.
@@ -120,12 +127,18 @@ impl ProtocolError {
 
 impl ConnectError {
     pub(crate) fn new(step: ConnectStep, url: &str) -> Self {
-        Self { step, url: url.to_owned(), status: None, source: None }
+        Self { step, url: url.to_owned(), status: None, tls: None, source: None }
     }
 
     #[cfg(feature = "client")]
     pub(crate) fn status(mut self, status: u16) -> Self {
         self.status = Some(status);
+        self
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(mut self, reason: &'static str) -> Self {
+        self.tls = Some(reason);
         self
     }
 
@@ -173,12 +186,13 @@ impl Error {
     }
 
     /// Returns what happened in one word: the service's code for a refusal,
-    /// the option for a configuration error, the step for a connect error.
+    /// the option for a configuration error, for a connect error the step or
+    /// what was wrong with TLS.
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
             Self::Config { option, .. } => option,
-            Self::Connect(error) => error.step.code(),
+            Self::Connect(error) => error.tls.unwrap_or_else(|| error.step.code()),
             Self::Transport { .. } => "connection_lost",
             Self::Protocol(error) => error.code,
             Self::Refused(refusal) => &refusal.code,
@@ -213,6 +227,11 @@ impl Error {
             Self::Connect(error) => match (error.step, error.status) {
                 (ConnectStep::Dns, _) => "check the host name and the network",
                 (ConnectStep::Tcp, _) => "check that the server runs, and its host and port",
+                (ConnectStep::Proxy, Some(407)) => "check the proxy's user and password",
+                (ConnectStep::Proxy, _) => "check the proxy's host and port, and what it allows",
+                (ConnectStep::Tls, _) => {
+                    "check the host name, the certificate, and whom this client trusts"
+                }
                 (ConnectStep::Upgrade, Some(_)) => {
                     "something answers HTTP there, but not RTM: check the port and the path"
                 }
@@ -237,6 +256,8 @@ impl ConnectStep {
         match self {
             Self::Dns => "dns",
             Self::Tcp => "tcp",
+            Self::Proxy => "proxy",
+            Self::Tls => "tls",
             Self::Upgrade => "upgrade",
             Self::Auth => "auth",
         }
@@ -248,6 +269,8 @@ impl fmt::Display for ConnectStep {
         f.write_str(match self {
             Self::Dns => "DNS lookup",
             Self::Tcp => "TCP connection",
+            Self::Proxy => "tunnel through the proxy",
+            Self::Tls => "TLS handshake",
             Self::Upgrade => "WebSocket upgrade",
             Self::Auth => "authentication",
         })

@@ -1,12 +1,14 @@
 //! Accepts clients, over TCP and over pipes in the same process.
 
 use std::{
+    future::Future,
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
@@ -68,18 +70,63 @@ impl RtmServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         *self.shared.address.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(listener.local_addr()?);
+        self.accept_from(listener, |shared, stream| async move {
+            shared.serve(Box::new(stream)).await;
+        });
+        Ok(())
+    }
+
+    /// Listens with TLS on another loopback port, 0 for a free one, as
+    /// `localhost` and `127.0.0.1`; returns the `wss://` URL.
+    ///
+    /// # Errors
+    ///
+    /// [`io::Error`] if the port cannot be had, or a certificate not be made.
+    #[cfg(feature = "tls")]
+    pub async fn listen_tls(
+        &self,
+        port: u16,
+        authority: &crate::tls::Authority,
+    ) -> io::Result<String> {
+        let acceptor = authority.acceptor(&["localhost", "127.0.0.1"])?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let address = listener.local_addr()?;
+        self.accept_from(listener, move |shared, stream| {
+            let acceptor = acceptor.clone();
+            async move {
+                let secured =
+                    tokio::time::timeout(shared.config.handshake, acceptor.accept(stream));
+                // A client that cannot agree on TLS has been told by an alert.
+                if let Ok(Ok(stream)) = secured.await {
+                    shared.serve(Box::new(stream)).await;
+                }
+            }
+        });
+        Ok(format!("wss://{address}"))
+    }
+
+    /// Serves what comes to `listener`, each connection by `serve`.
+    fn accept_from<S, F>(&self, listener: TcpListener, serve: S)
+    where
+        S: Fn(Arc<Shared>, TcpStream) -> F + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
         // The task must not keep the set alive that ends it.
         let (shared, connections) = (Arc::clone(&self.shared), Tasks::default());
         self.tasks.spawn(async move {
             loop {
                 match listener.accept().await {
-                    Ok((stream, _)) => spawn_tcp(&connections, &shared, stream),
+                    Ok((stream, _)) if connections.running() < shared.config.max_connections => {
+                        // A socket that cannot be told so still works, only slower.
+                        let _best_effort = stream.set_nodelay(true);
+                        connections.spawn(serve(Arc::clone(&shared), stream));
+                    }
+                    Ok(_) => {}
                     // Out of descriptors, most likely: wait for some to close.
-                    Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                 }
             }
         });
-        Ok(())
     }
 
     /// Opens a connection without a network: the client's end of a pipe. Must
@@ -136,16 +183,6 @@ impl RtmServer {
     pub fn log(&self) -> &EventLog {
         &self.shared.log
     }
-}
-
-fn spawn_tcp(tasks: &Tasks, shared: &Arc<Shared>, stream: TcpStream) {
-    if tasks.running() >= shared.config.max_connections {
-        return;
-    }
-    // A socket that cannot be told so still works, only slower.
-    let _best_effort = stream.set_nodelay(true);
-    let shared = Arc::clone(shared);
-    tasks.spawn(async move { shared.serve(Box::new(stream)).await });
 }
 
 impl Shared {

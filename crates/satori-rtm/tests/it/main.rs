@@ -13,6 +13,7 @@ mod cancellation;
 mod closing;
 mod golden;
 mod life;
+mod network;
 mod refusals;
 mod requests;
 mod subscriptions;
