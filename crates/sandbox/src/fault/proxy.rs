@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
+    time::Duration,
 };
 
 use tokio::{
@@ -42,7 +43,12 @@ impl Proxy {
         let address = Some(listener.local_addr()?);
         let (tasks, carried, shared) = (Tasks::default(), Tasks::default(), faults.clone());
         tasks.spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
+            loop {
+                let Ok((client, _)) = listener.accept().await else {
+                    // Out of descriptors, most likely: wait for some to close.
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                };
                 let faults = shared.clone();
                 carried.spawn(async move {
                     let number = faults.connect();

@@ -20,6 +20,9 @@ use super::{
 /// Longest channel name in bytes.
 const MAX_CHANNEL: usize = 256;
 
+/// Characters of an action that are logged; those of the protocol are shorter.
+const MAX_LOGGED: usize = 64;
+
 /// The state of one connection, without its socket.
 pub(super) struct Connection {
     number: u64,
@@ -60,7 +63,8 @@ impl Connection {
         };
         let result = self.carry_out(&request);
         let reply = request.id.as_deref().map(|id| answer(&request.action, id, result));
-        (request.action, reply)
+        // A client chooses its actions; the log keeps thousands of them.
+        (request.action.chars().take(MAX_LOGGED).collect(), reply)
     }
 
     /// Returns the next delivery of any subscription.
