@@ -11,4 +11,5 @@
 
 mod cancellation;
 mod closing;
+mod peers;
 mod support;
