@@ -1,6 +1,7 @@
 //! The client's state machine (docs/protocols/satori-rtm.md, 2 and 10).
 
 mod dispatch;
+mod io;
 mod link;
 mod subscriptions;
 
@@ -13,6 +14,8 @@ use std::{
 
 use client_core::{CloseReport, Dropped, Event, Heartbeat, Monitor, Outbox, Retry, State, Token};
 use serde_json::value::RawValue;
+
+pub use io::{Effect, Input, Request, Transmit};
 
 use super::{
     pdu,
@@ -108,92 +111,6 @@ enum Pending {
     Auth,
     Subscribe(String),
     Unsubscribe(String),
-}
-
-/// What the core asks its driver to do.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Effect<R> {
-    /// Open a WebSocket, and report [`Core::connected`] or
-    /// [`Core::disconnected`], at the latest at `deadline`.
-    Connect {
-        /// The end of the attempt, authentication included.
-        deadline: Instant,
-    },
-    /// Give the connection or the attempt up, and report nothing.
-    Disconnect {
-        /// Whether a closing handshake is worth its time.
-        graceful: bool,
-    },
-    /// Answer somebody.
-    Reply {
-        /// Who waits.
-        to: R,
-        /// The body of the service's answer, if it has one, or the error.
-        result: Result<Option<Box<RawValue>>, Error>,
-    },
-    /// The client is closed; no call changes anything any more.
-    Closed {
-        /// Who asked for it.
-        to: Vec<R>,
-        /// What became of the requests.
-        report: CloseReport,
-    },
-}
-
-/// What the driver received.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "the kinds of WebSocket message")]
-pub enum Input<'a> {
-    /// A text message.
-    Text(&'a str),
-    /// A binary message, which JSON over RTM never uses.
-    Binary,
-    /// A ping or a pong: a sign of life.
-    Control,
-}
-
-/// What the driver has to send.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "the kinds of WebSocket message that RTM uses")]
-pub enum Transmit {
-    /// A text message.
-    Text(String),
-    /// A ping with the payload `py`.
-    Ping,
-}
-
-/// A request of the application. Messages are JSON text.
-#[derive(Clone, Debug)]
-pub struct Request {
-    action: &'static str,
-    body: String,
-}
-
-impl Request {
-    /// `rtm/publish`.
-    #[must_use]
-    pub fn publish(channel: &str, message: &str) -> Self {
-        Self { action: pdu::PUBLISH, body: pdu::message_body(channel, message) }
-    }
-
-    /// `rtm/write`.
-    #[must_use]
-    pub fn write(channel: &str, message: &str) -> Self {
-        Self { action: pdu::WRITE, body: pdu::message_body(channel, message) }
-    }
-
-    /// `rtm/read`.
-    #[must_use]
-    pub fn read(channel: &str) -> Self {
-        Self { action: pdu::READ, body: pdu::channel_body(channel) }
-    }
-
-    /// `rtm/delete`.
-    #[must_use]
-    pub fn delete(channel: &str) -> Self {
-        Self { action: pdu::DELETE, body: pdu::channel_body(channel) }
-    }
 }
 
 impl<R> Core<R> {

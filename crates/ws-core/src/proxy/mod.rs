@@ -1,6 +1,10 @@
 //! Tunnels through an HTTP proxy by `CONNECT` (RFC 9110, section 9.3.6).
 
+mod error;
+
 use std::fmt;
+
+pub use error::ProxyError;
 
 use crate::{error::Error, handshake::HandshakeError, limits::Limits};
 use bytes::BytesMut;
@@ -130,43 +134,6 @@ impl fmt::Debug for Proxy {
             .field("port", &self.port)
             .field("credentials", &credentials)
             .finish()
-    }
-}
-
-/// A proxy that did not open a tunnel.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum ProxyError {
-    /// It wants credentials, or others than it was given (status 407).
-    Credentials,
-    /// It ended the connection before it had answered.
-    Eof,
-    /// It sent bytes after its answer, before anyone had spoken to the target.
-    ExtraBytes,
-    /// Its answer is not an HTTP head, or over the limits.
-    Head(HandshakeError),
-    /// It refused with this HTTP status.
-    Status(u16),
-}
-
-impl fmt::Display for ProxyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Credentials => f.write_str("the proxy wants other credentials (HTTP 407)"),
-            Self::Eof => f.write_str("the proxy ended the connection without an answer"),
-            Self::ExtraBytes => f.write_str("the proxy sent bytes after its answer"),
-            Self::Head(_) => f.write_str("the proxy's answer cannot be used"),
-            Self::Status(status) => write!(f, "the proxy refused with HTTP status {status}"),
-        }
-    }
-}
-
-impl std::error::Error for ProxyError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Head(source) => Some(source),
-            _ => None,
-        }
     }
 }
 
