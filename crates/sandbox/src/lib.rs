@@ -24,7 +24,7 @@ pub use crate::tls::Authority;
 pub use crate::{
     auditor::{Auditor, Finding, Verdict},
     engine::Engine,
-    fault::{Action, At, Cut, Direction, Faults, Proxy, Rule},
+    fault::{Action, At, Cut, Direction, Faults, Pipe, Proxy, Rule},
     log::{Entry, EventLog, What},
     sandbox::{Builder, Sandbox},
 };

@@ -6,6 +6,9 @@ use crate::engine::Engine;
 #[cfg(feature = "satori-rtm")]
 use crate::rtm::{RtmConfig, RtmServer};
 
+/// The servers that there are.
+const SERVERS: [&str; 1] = ["satori-rtm"];
+
 /// What a sandbox serves, and how.
 ///
 /// # Examples
@@ -54,8 +57,13 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`io::Error`] if a port cannot be had.
+    /// [`io::Error`] if a port cannot be had, or was given to a server that there
+    /// is not.
     pub async fn start(self) -> io::Result<Sandbox> {
+        if let Some(name) = self.ports.keys().find(|name| !SERVERS.contains(&name.as_str())) {
+            let text = format!("no server is called {name:?}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         #[cfg(feature = "satori-rtm")]
         let rtm = {
             let port = self.ports.get("satori-rtm").copied().unwrap_or_default();

@@ -5,8 +5,8 @@ use ws_core::Header;
 /// Finds where frames lie in what passes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Frames {
-    /// The HTTP head, until it is over.
-    head: Option<Vec<u8>>,
+    /// The last bytes of the HTTP head, until it is over.
+    head: [u8; 4],
     over: bool,
     /// Bytes of a header that is not complete.
     header: Vec<u8>,
@@ -54,12 +54,9 @@ impl Frames {
     }
 
     fn pass_head(&mut self, byte: u8) {
-        let head = self.head.get_or_insert_default();
-        head.push(byte);
-        if head.ends_with(b"\r\n\r\n") {
-            self.over = true;
-            self.head = None;
-        }
+        let [_, a, b, c] = self.head;
+        self.head = [a, b, c, byte];
+        self.over = self.head == *b"\r\n\r\n";
     }
 
     fn pass_header(&mut self, byte: u8) {

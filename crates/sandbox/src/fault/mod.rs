@@ -5,11 +5,13 @@
 //! exactly the byte that the rule names.
 
 mod frames;
+mod pipe;
 mod proxy;
 mod pump;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use pipe::Pipe;
 pub use proxy::Proxy;
 pub use pump::Cut;
 
@@ -43,7 +45,8 @@ pub enum At {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Action {
-    /// Both sides see the connection reset (over a pipe: end).
+    /// The client sees the connection reset; so does the server over TCP, and
+    /// its stream ends over a pipe.
     Reset,
     /// Both sides see the stream end.
     Close,

@@ -6,13 +6,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    io::DuplexStream,
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::{
     Faults,
+    pipe::Pipe,
     pump::{Cut, pump},
 };
 use crate::tasks::Tasks;
@@ -49,9 +47,8 @@ impl Proxy {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 };
-                let faults = shared.clone();
+                let (faults, number) = (shared.clone(), shared.connect());
                 carried.spawn(async move {
-                    let number = faults.connect();
                     // A server that is not there ends the client's connection too.
                     let Ok(server) = TcpStream::connect(server).await else { return };
                     for stream in [&client, &server] {
@@ -67,8 +64,8 @@ impl Proxy {
     /// Puts the proxy before an open stream to a server; returns the client's
     /// end. Must be called inside a tokio runtime.
     #[must_use]
-    pub fn wrap<S: Cut + 'static>(&self, server: S) -> DuplexStream {
-        let (ours, theirs) = tokio::io::duplex(64 << 10);
+    pub fn wrap<S: Cut + 'static>(&self, server: S) -> Pipe {
+        let (ours, theirs) = Pipe::pair();
         let (faults, number) = (self.faults.clone(), self.faults.connect());
         self.tasks.spawn(async move { pump(&faults, number, theirs, server).await });
         ours

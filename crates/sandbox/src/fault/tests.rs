@@ -3,7 +3,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use super::*;
 
 /// A client's and a server's end with a proxy between them.
-fn between(rule: Rule) -> (DuplexStream, DuplexStream, Proxy) {
+fn between(rule: Rule) -> (Pipe, DuplexStream, Proxy) {
     let faults = Faults::default();
     faults.add(rule);
     let proxy = Proxy::pipes(faults);
@@ -15,6 +15,14 @@ async fn all(stream: &mut DuplexStream) -> Vec<u8> {
     let mut got = Vec::new();
     stream.read_to_end(&mut got).await.unwrap();
     got
+}
+
+/// Reads to the end, and says whether that was a reset.
+async fn until_the_end(stream: &mut Pipe) -> (Vec<u8>, bool) {
+    let mut got = Vec::new();
+    let read = stream.read_to_end(&mut got).await;
+    let reset = read.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset);
+    (got, reset)
 }
 
 #[tokio::test]
@@ -30,7 +38,10 @@ async fn cuts_at_exactly_the_byte_in_either_direction() {
             let rule = Rule::new(Direction::ToClient, At::Byte(at), action);
             let (mut client, mut server, _proxy) = between(rule);
             server.write_all(b"0123456789").await.unwrap();
-            assert_eq!(all(&mut client).await, b"0123456789"[..at as usize]);
+            let (got, reset) = until_the_end(&mut client).await;
+            assert_eq!(got, b"0123456789"[..at as usize]);
+            assert_eq!(reset, action == Action::Reset);
+            assert!(client.write_all(b"x").await.is_err());
         }
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::auditor::Auditor;
 
-/// Keys and limits of the Satori RTM server.
+/// Keys and limits of the Satori RTM server. The keys are fixed, for they guard
+/// nothing; of the limits, the history can be set.
 ///
 /// # Examples
 ///
@@ -23,6 +24,7 @@ pub struct RtmConfig {
     pub(crate) max_subscriptions: usize,
     pub(crate) max_connections: usize,
     pub(crate) handshake: Duration,
+    pub(crate) send: Duration,
     pub(crate) auditor: Option<Auditor>,
 }
 
@@ -39,6 +41,7 @@ impl Default for RtmConfig {
             max_subscriptions: 1000,
             max_connections: 1024,
             handshake: Duration::from_secs(10),
+            send: Duration::from_secs(300),
             auditor: None,
         }
     }

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::{
     auth,
     config::RtmConfig,
-    hub::{Hub, Start},
+    hub::{Hub, MovedOn, Position, Start},
     reply::{Problem, Reply, answer, general_error},
     request::{self, Request},
     subscription::Subscription,
@@ -136,14 +136,19 @@ impl Connection {
         if body.message.get().len() > self.config.max_message {
             return Err(Problem::new("invalid_format", "The message is too big"));
         }
-        if let Some(expected) = body.position.filter(|_| request.action == "rtm/write") {
-            let expected = self.hub.parse(&expected)?;
-            if self.hub.last(&body.channel) != Some(expected) {
-                return Err(Problem::new("position_mismatch", "The channel has moved on"));
+        let expected = body.position.filter(|_| request.action == "rtm/write");
+        let expected = expected.map(|text| self.hub.parse(&text)).transpose()?;
+        self.store(&body.channel, body.message.get(), expected)
+    }
+
+    fn store(&self, channel: &str, text: &str, expected: Option<Position>) -> Outcome {
+        match self.hub.publish(channel, text, expected) {
+            None => Err(too_many_channels()),
+            Some(Err(MovedOn)) => {
+                Err(Problem::new("position_mismatch", "The channel has moved on"))
             }
+            Some(Ok(position)) => Ok(format!(r#"{{"position":"{position}"}}"#)),
         }
-        let stored = self.hub.publish(&body.channel, body.message.get());
-        stored.map_or_else(|| Err(too_many_channels()), |at| Ok(positioned(&at.to_string())))
     }
 
     fn read(&self, request: &Request) -> Outcome {
@@ -160,8 +165,7 @@ impl Connection {
             self.hub.purge(&body.channel);
             return Ok("{}".into());
         }
-        let stored = self.hub.publish(&body.channel, "null");
-        stored.map_or_else(|| Err(too_many_channels()), |at| Ok(positioned(&at.to_string())))
+        self.store(&body.channel, "null", None)
     }
 
     fn subscribe(&mut self, request: &Request) -> Outcome {
@@ -255,10 +259,6 @@ fn role_secret(method: &str) -> Result<(), Problem> {
         "role_secret" => Ok(()),
         _ => Err(Problem::new("auth_method_not_allowed", "The method must be role_secret")),
     }
-}
-
-fn positioned(position: &str) -> String {
-    format!(r#"{{"position":"{position}"}}"#)
 }
 
 fn too_many_channels() -> Problem {

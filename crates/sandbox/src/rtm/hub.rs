@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -31,6 +34,10 @@ pub(super) enum Nowhere {
     Malformed,
     Expired,
 }
+
+/// The channel has another last message than the writer expects.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MovedOn;
 
 #[derive(Clone, Debug)]
 struct Stored {
@@ -94,14 +101,22 @@ pub(super) struct Hub {
 
 impl Hub {
     pub(super) fn new(config: RtmConfig) -> Self {
-        let epoch = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
-        Self { epoch, config, channels: Mutex::default() }
+        Self { epoch: next_epoch(), config, channels: Mutex::default() }
     }
 
-    /// Stores a message and wakes the channel's subscribers. `None` if the
-    /// server holds as many channels as it may.
-    pub(super) fn publish(&self, name: &str, text: &str) -> Option<Position> {
+    /// Stores a message and wakes the channel's subscribers, unless another
+    /// message than the one at `expected` is the last. `None` if the server holds
+    /// as many channels as it may.
+    pub(super) fn publish(
+        &self,
+        name: &str,
+        text: &str,
+        expected: Option<Position>,
+    ) -> Option<Result<Position, MovedOn>> {
         self.with_channel(name, |channel| {
+            if !self.is_last(channel, expected) {
+                return Err(MovedOn);
+            }
             let index = channel.next();
             channel.messages.push_back(Stored { text: text.into(), at: Instant::now() });
             if channel.messages.len() > self.config.history {
@@ -113,7 +128,7 @@ impl Hub {
                 auditor.received(name, text);
             }
             channel.watchers.values().for_each(|watcher| watcher.notify_one());
-            self.at(index)
+            Ok(self.at(index))
         })
     }
 
@@ -136,10 +151,10 @@ impl Hub {
         found.unwrap_or_else(|| Ok((self.at(0), "null".into())))
     }
 
-    /// Returns the position of the last message, and of the next one if there
-    /// is none: what a compare-and-set compares.
-    pub(super) fn last(&self, name: &str) -> Option<Position> {
-        self.with_channel(name, |channel| self.at(channel.last()))
+    /// Whether the channel's last message, or the place of its first, is at
+    /// `expected`.
+    fn is_last(&self, channel: &Channel, expected: Option<Position>) -> bool {
+        expected.is_none_or(|expected| expected == self.at(channel.last()))
     }
 
     /// Forgets a channel's messages; positions go on.
@@ -257,4 +272,14 @@ impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub").field("epoch", &self.epoch).finish_non_exhaustive()
     }
+}
+
+/// The time in seconds, but never the same twice: a position of one server must
+/// not mean anything to the next.
+fn next_epoch() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
+    let next = |last: u64| Some(now.max(last + 1));
+    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or_default();
+    now.max(last + 1)
 }

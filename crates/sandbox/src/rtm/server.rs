@@ -228,8 +228,9 @@ impl Shared {
     async fn converse(&self, number: u64, mut connection: Connection, mut socket: Socket) {
         let notify = Arc::clone(&connection.notify);
         loop {
+            // In no fixed order: a client that publishes without a pause still gets
+            // what it subscribes to.
             let reply = tokio::select! {
-                biased;
                 incoming = socket.next() => match incoming {
                     Ok(Incoming::Text(text)) => {
                         let (action, reply) = connection.handle(&text);
@@ -251,8 +252,10 @@ impl Shared {
             };
             if let Some(reply) = reply {
                 self.log.add(number, What::Sent(reply.action));
-                if socket.send(reply.text).await.is_err() {
-                    return;
+                // A client that reads nothing does not keep its place for ever.
+                match tokio::time::timeout(self.config.send, socket.send(reply.text)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) | Err(_) => return,
                 }
             }
         }

@@ -33,8 +33,18 @@ impl Subscription {
 
     /// Takes the next batch.
     pub(super) fn step(&mut self, id: &str, hub: &Hub) -> Option<Step> {
-        match hub.batch(&self.channel, self.next) {
-            Batch::Empty => None,
+        loop {
+            let step = self.try_step(id, hub);
+            // A batch in which nothing was new says nothing; the next one may.
+            if !matches!(step, Some(None)) {
+                return step.flatten();
+            }
+        }
+    }
+
+    fn try_step(&mut self, id: &str, hub: &Hub) -> Option<Option<Step>> {
+        Some(Some(match hub.batch(&self.channel, self.next) {
+            Batch::Empty => return None,
             Batch::Messages(mut messages, next) => {
                 self.next = next;
                 if self.changes_only {
@@ -42,22 +52,22 @@ impl Subscription {
                         self.last.replace(Arc::clone(message)).as_ref() != Some(message)
                     });
                     if messages.is_empty() {
-                        return self.step(id, hub);
+                        return Some(None);
                     }
                 }
                 let reply = data(id, &hub.at(next).to_string(), &messages);
-                Some(Step { reply, ended: false })
+                Step { reply, ended: false }
             }
             Batch::Missed(missed, first) if self.fast_forward => {
                 self.next = first;
                 let reply = fallen_behind(id, hub, "info", "fast_forward", missed, first);
-                Some(Step { reply, ended: false })
+                Step { reply, ended: false }
             }
             Batch::Missed(missed, first) => {
                 let reply = fallen_behind(id, hub, "error", "out_of_sync", missed, first);
-                Some(Step { reply, ended: true })
+                Step { reply, ended: true }
             }
-        }
+        }))
     }
 }
 

@@ -1,15 +1,15 @@
 //! The program `realtime-sandbox`: its command line is a contract.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 use serde_json::Value;
 
 /// A child that is ended with its owner.
-struct Program(Child);
+struct Program(Child, BufReader<ChildStdout>);
 
 impl Drop for Program {
     fn drop(&mut self) {
@@ -22,12 +22,14 @@ impl Program {
     fn start(args: &[&str], stdin: Stdio) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_realtime-sandbox"));
         command.args(args).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self(command.spawn().unwrap())
+        let mut child = command.spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Self(child, out)
     }
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        BufReader::new(self.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        self.1.read_line(&mut line).unwrap();
         line
     }
 
@@ -35,6 +37,20 @@ impl Program {
         let pid = self.0.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
+}
+
+/// Asks for a WebSocket; returns how the answer begins.
+fn upgrade(address: &str, appkey: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!(
+        "GET /v2?appkey={appkey} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut line = [0; 12];
+    stream.read_exact(&mut line).unwrap();
+    String::from_utf8_lossy(&line).into_owned()
 }
 
 #[test]
@@ -51,11 +67,13 @@ fn prints_one_line_of_json_and_serves_until_a_signal() {
                 assert!(rtm[key].as_str().is_some_and(|value| !value.is_empty()), "{key}");
             }
             let address = rtm["url"].as_str().unwrap().strip_prefix("ws://").unwrap();
-            TcpStream::connect(address).unwrap();
+            let appkey = rtm["appkey"].as_str().unwrap();
+            assert_eq!(upgrade(address, appkey), "HTTP/1.1 101");
+            assert_eq!(upgrade(address, "wrong"), "HTTP/1.1 403");
             program.signal(signal);
             assert!(program.0.wait().unwrap().success());
             let mut rest = String::new();
-            program.0.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
+            program.1.read_to_string(&mut rest).unwrap();
             assert_eq!(rest, "");
         }
     }

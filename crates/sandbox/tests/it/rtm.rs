@@ -331,3 +331,62 @@ async fn what_was_read_can_be_compared_and_set_after_a_purge_too() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn who_publishes_without_a_pause_still_gets_deliveries() {
+    on_both(|mut raw| async move {
+        raw.ask("rtm/subscribe", json!({"channel": "c"})).await;
+        let server = raw.server.clone();
+        let (mut sent, mut got) = (0, 0);
+        while got < 20_000 {
+            // Reading writes what is queued, as far as the server takes it.
+            while sent < 20_000 && raw.socket.has_room() {
+                let body = json!({"channel": "c", "message": sent});
+                let publish = json!({"action": "rtm/publish", "body": body}).to_string();
+                raw.socket.queue(&Message::text(publish)).unwrap();
+                sent += 1;
+            }
+            let data = raw.receive().await;
+            assert_eq!(data["action"], "rtm/subscription/data", "{data}");
+            got += data["body"]["messages"].as_array().unwrap().len();
+        }
+        assert_eq!(
+            server.log().count(|what| matches!(what, What::Sent(a) if a.ends_with("error"))),
+            0
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn dropping_the_server_ends_its_connections_and_frees_its_port() {
+    for engine in Engine::ALL {
+        let server = RtmServer::new(RtmConfig::default(), engine);
+        server.listen(0).await.unwrap();
+        let address = server.address().unwrap();
+        let mut tcp = tokio::net::TcpStream::connect(address).await.unwrap();
+        let mut pipe = Raw::open(&server).await;
+        // The accept task has seen the connection when it answers on it.
+        tcp.write_all(b"nonsense\r\n\r\n").await.unwrap();
+        tcp.readable().await.unwrap();
+        drop(server);
+        assert!(matches!(pipe.next().await, Ok(None) | Err(_)));
+        let _rest = tcp.read_to_end(&mut Vec::new()).await;
+        while tokio::net::TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_position_of_one_server_means_nothing_to_the_next() {
+    for engine in Engine::ALL {
+        let mut first = Raw::new(engine, RtmConfig::default()).await;
+        let reply = first.ask("rtm/publish", json!({"channel": "c", "message": 1})).await;
+        let position = reply["body"]["position"].clone();
+        let mut next = Raw::new(engine, RtmConfig::default()).await;
+        next.ask("rtm/publish", json!({"channel": "c", "message": 1})).await;
+        let body = json!({"channel": "c", "position": position});
+        assert_eq!(next.refused("rtm/subscribe", body).await, "expired_position");
+    }
+}
