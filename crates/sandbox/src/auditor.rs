@@ -37,6 +37,11 @@ pub enum Finding {
         /// The message.
         message: String,
     },
+    /// Somebody got messages whose subscription was never entered.
+    UnknownSubscriber {
+        /// Who.
+        subscriber: String,
+    },
     /// Delivered, but never received by the server.
     Invented {
         /// Who got it.
@@ -58,6 +63,9 @@ impl fmt::Display for Finding {
             }
             Self::UnreportedGap { subscriber, message } => {
                 write!(f, "unreported gap: {message} is missing for {subscriber}")
+            }
+            Self::UnknownSubscriber { subscriber } => {
+                write!(f, "{subscriber} got messages and never subscribed")
             }
             Self::Invented { subscriber, message } => {
                 write!(f, "invented: {message} for {subscriber}")
@@ -114,7 +122,10 @@ struct Books {
     acknowledged: BTreeSet<(String, String)>,
     /// By channel, in the order of the server.
     received: BTreeMap<String, Vec<String>>,
-    subscribers: BTreeMap<String, Subscriber>,
+    /// In the order in which they subscribed; a name that subscribes again
+    /// begins a new entry.
+    subscribers: Vec<(String, Subscriber)>,
+    unknown: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -128,7 +139,8 @@ struct Subscriber {
 #[derive(Debug)]
 enum Got {
     Message(String),
-    Gap,
+    /// How many are missing, if that was said.
+    Gap(Option<u64>),
 }
 
 impl Auditor {
@@ -154,7 +166,7 @@ impl Auditor {
         self.with(|books| {
             let from = books.received.get(channel).map_or(0, Vec::len);
             let entry = Subscriber { channel: channel.into(), from, got: Vec::new() };
-            books.subscribers.insert(subscriber.into(), entry);
+            books.subscribers.push((subscriber.into(), entry));
         });
     }
 
@@ -163,9 +175,10 @@ impl Auditor {
         self.got(subscriber, Got::Message(message.into()));
     }
 
-    /// `subscriber` was told that messages are missing here.
-    pub fn gap(&self, subscriber: &str) {
-        self.got(subscriber, Got::Gap);
+    /// `subscriber` was told that messages are missing here: `missed` of them, or
+    /// nobody knows how many. A number excuses no more than that number.
+    pub fn gap(&self, subscriber: &str, missed: Option<u64>) {
+        self.got(subscriber, Got::Gap(missed));
     }
 
     /// Adds up. Call it when everything that should arrive has had its time.
@@ -176,8 +189,12 @@ impl Auditor {
 
     fn got(&self, subscriber: &str, got: Got) {
         self.with(|books| {
-            if let Some(entry) = books.subscribers.get_mut(subscriber) {
-                entry.got.push(got);
+            let newest = books.subscribers.iter_mut().rev();
+            match newest.map(|(name, entry)| (name, entry)).find(|(name, _)| *name == subscriber) {
+                Some((_, entry)) => entry.got.push(got),
+                None => {
+                    books.unknown.insert(subscriber.into());
+                }
             }
         });
     }
@@ -203,6 +220,11 @@ impl Books {
                 verdict.findings.push(Finding::Lost { message: message.clone() });
             }
         }
+        verdict.findings.extend(
+            self.unknown
+                .iter()
+                .map(|subscriber| Finding::UnknownSubscriber { subscriber: subscriber.clone() }),
+        );
         for (name, subscriber) in &self.subscribers {
             let all = self.received.get(&subscriber.channel);
             let due = all.and_then(|all| all.get(subscriber.from..)).unwrap_or_default();
@@ -217,45 +239,55 @@ impl Subscriber {
     fn compare(&self, name: &str, due: &[String], verdict: &mut Verdict) {
         let subscriber = || name.to_owned();
         let mut at = 0;
-        let mut gap = false;
-        // Due, passed over without a gap, and not delivered late either.
-        let mut missing: Vec<String> = Vec::new();
+        // How many missing messages the gap before this place excuses.
+        let mut excused = 0_u64;
+        // Due, passed over, and not delivered late: with no excuse, and with one.
+        let (mut missing, mut forgiven) = (Vec::new(), Vec::new());
         for got in &self.got {
-            let Got::Message(message) = got else {
-                verdict.gaps += 1;
-                gap = true;
-                continue;
+            let message = match got {
+                Got::Message(message) => message,
+                Got::Gap(missed) => {
+                    verdict.gaps += 1;
+                    excused = excused.saturating_add(missed.unwrap_or(u64::MAX));
+                    continue;
+                }
             };
             verdict.delivered += 1;
             let ahead = due.get(at..).unwrap_or_default();
             if let Some(skipped) = ahead.iter().position(|m| m == message) {
                 let passed = ahead.get(..skipped).unwrap_or_default();
-                if !gap {
-                    missing.extend_from_slice(passed);
-                }
+                forgive(passed, excused, &mut forgiven, &mut missing);
                 at += skipped + 1;
-                gap = false;
-            } else if let Some(late) = missing.iter().position(|m| m == message) {
-                missing.remove(late);
-                let message = message.clone();
-                verdict.findings.push(Finding::Reordered { subscriber: subscriber(), message });
-            } else {
-                let (subscriber, message) = (subscriber(), message.clone());
-                verdict.findings.push(match due.contains(&message) {
-                    true => Finding::Duplicated { subscriber, message },
-                    false => Finding::Invented { subscriber, message },
-                });
+                excused = 0;
+                continue;
             }
+            let (subscriber, late) = (subscriber(), |list: &mut Vec<String>| {
+                let found = list.iter().position(|m| m == message);
+                found.map(|at| list.remove(at)).is_some()
+            });
+            let is_late = late(&mut missing) || late(&mut forgiven);
+            let message = message.clone();
+            verdict.findings.push(match (is_late, due.contains(&message)) {
+                (true, _) => Finding::Reordered { subscriber, message },
+                (false, true) => Finding::Duplicated { subscriber, message },
+                (false, false) => Finding::Invented { subscriber, message },
+            });
         }
-        if !gap {
-            missing.extend_from_slice(due.get(at..).unwrap_or_default());
-        }
+        forgive(due.get(at..).unwrap_or_default(), excused, &mut forgiven, &mut missing);
         verdict.findings.extend(
             missing
                 .into_iter()
                 .map(|message| Finding::UnreportedGap { subscriber: subscriber(), message }),
         );
     }
+}
+
+/// Divides what was passed over: as many as a gap has excused, and the rest.
+fn forgive(passed: &[String], excused: u64, forgiven: &mut Vec<String>, missing: &mut Vec<String>) {
+    let count = usize::try_from(excused).unwrap_or(usize::MAX).min(passed.len());
+    let (within, beyond) = passed.split_at(count);
+    forgiven.extend_from_slice(within);
+    missing.extend_from_slice(beyond);
 }
 
 #[cfg(test)]
@@ -279,7 +311,8 @@ mod tests {
         let auditor = books();
         for message in got {
             match *message {
-                "gap" => auditor.gap("s"),
+                "gap" => auditor.gap("s", None),
+                "gap of one" => auditor.gap("s", Some(1)),
                 message => auditor.delivered("s", message),
             }
         }
@@ -331,6 +364,29 @@ mod tests {
         let (subscriber, message) = s("5");
         let found = findings(&["1", "gap", "3", "4"]);
         assert_eq!(found, [Finding::UnreportedGap { subscriber, message }]);
+    }
+
+    #[test]
+    fn a_gap_of_one_excuses_one() {
+        let (subscriber, message) = s("4");
+        let found = findings(&["1", "2", "gap of one", "5"]);
+        assert_eq!(found, [Finding::UnreportedGap { subscriber, message }]);
+        assert_eq!(findings(&["1", "gap of one", "3", "4", "5"]), []);
+    }
+
+    #[test]
+    fn a_message_that_comes_after_its_gap_is_late_and_not_doubled() {
+        let (subscriber, message) = s("2");
+        let found = findings(&["1", "gap", "3", "2", "4", "5"]);
+        assert_eq!(found, [Finding::Reordered { subscriber, message }]);
+    }
+
+    #[test]
+    fn names_who_was_never_entered() {
+        let auditor = books();
+        auditor.delivered("stranger", "1");
+        let unknown = Finding::UnknownSubscriber { subscriber: "stranger".into() };
+        assert!(auditor.verdict().findings.contains(&unknown));
     }
 
     #[test]

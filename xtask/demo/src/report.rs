@@ -55,8 +55,8 @@ pub(crate) fn table(rows: &[Row]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "\n{:<12}{:>10}{:>14}{:>11}{:>6}{:>12}{:>6}  recovered",
-        "", "published", "acknowledged", "delivered", "lost", "duplicated", "cuts"
+        "\n{:<12}{:>10}{:>14}{:>11}{:>6}{:>12}{:>6}{:>6}  recovered",
+        "", "published", "acknowledged", "delivered", "lost", "duplicated", "gaps", "cuts"
     )?;
     for row in rows {
         let verdict = &row.verdict;
@@ -64,13 +64,14 @@ pub(crate) fn table(rows: &[Row]) -> io::Result<()> {
             row.recovered.iter().map(|time| format!("{} ms", time.as_millis())).collect();
         writeln!(
             out,
-            "{:<12}{:>10}{:>14}{:>11}{:>6}{:>12}{:>6}  {}",
+            "{:<12}{:>10}{:>14}{:>11}{:>6}{:>12}{:>6}{:>6}  {}",
             row.name,
             verdict.published,
             verdict.acknowledged,
             verdict.delivered,
             verdict.lost(),
             verdict.duplicated(),
+            verdict.gaps,
             row.cuts,
             times.join(", "),
         )?;

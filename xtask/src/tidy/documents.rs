@@ -14,6 +14,9 @@ pub(super) fn check(context: &Context, sources: &[Source]) -> Result<Vec<Finding
             documents.extend(path.extension().is_some_and(|e| e == "md").then_some(path.clone()));
         }
     }
+    for folder in context.folders()? {
+        documents.push(context.root.join("crates").join(folder).join("README.md"));
+    }
     let mut findings = Vec::new();
     for path in documents {
         let text = std::fs::read_to_string(&path)?;

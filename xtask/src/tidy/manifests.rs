@@ -20,8 +20,25 @@ pub(super) fn check(context: &Context) -> Result<Vec<Finding>, Failure> {
             }
         }
     }
+    for path in ["xtask/Cargo.toml", "xtask/demo/Cargo.toml"] {
+        let text = std::fs::read_to_string(context.root.join(path))?;
+        findings.extend(dependencies(path, &text));
+    }
+    findings.extend(root(&std::fs::read_to_string(context.root.join("Cargo.toml"))?));
     findings.extend(metadata(context)?);
     Ok(findings)
+}
+
+/// Every version has its default features off; a crate of the house also has
+/// its path.
+fn root(text: &str) -> Vec<Finding> {
+    let section = text.split("[workspace.dependencies]").nth(1).unwrap_or_default();
+    let lines = section.lines().take_while(|line| !line.starts_with('['));
+    let entries = lines.filter(|line| line.contains('=') && !line.starts_with('#'));
+    entries
+        .filter(|line| !line.contains("default-features = false") || !line.contains("version = "))
+        .map(|line| Finding::new("Cargo.toml", format!("defaults on, or no version: {line}")))
+        .collect()
 }
 
 /// Versions stand in the root manifest only. A development dependency on a
@@ -80,6 +97,14 @@ fn metadata(context: &Context) -> Result<Vec<Finding>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn finds_defaults_that_are_on() {
+        let found = |line: &str| root(&format!("[workspace.dependencies]\n{line}\n[x]\ny=1")).len();
+        assert_eq!(found("a = \"1\""), 1);
+        assert_eq!(found("a = { path = \"a\", default-features = false }"), 1);
+        assert_eq!(found("a = { version = \"1\", default-features = false }"), 0);
+    }
 
     #[test]
     fn finds_versions_outside_the_root() {

@@ -3,6 +3,7 @@
 //! totals are printed as one line of JSON a test.
 
 use std::{
+    io::Write,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -35,7 +36,10 @@ impl Totals {
     fn print(&self, test: &str, start: Instant) {
         let Self { sessions, faults, published, acknowledged, delivered, .. } = self;
         let Self { sent_again, lost, duplicated, gaps, findings, .. } = self;
-        eprintln!(
+        // Not `eprintln!`, which a passing test swallows: the totals are the result.
+        let mut out = std::io::stderr();
+        let _best_effort = writeln!(
+            out,
             "{{\"test\":\"{test}\",\"sessions\":{sessions},\"faults\":{faults},\
              \"published\":{published},\"acknowledged\":{acknowledged},\
              \"delivered\":{delivered},\"sent_again\":{sent_again},\"lost\":{lost},\
@@ -118,13 +122,16 @@ impl Stage {
             let prefix = format!("\"{channel} ");
             let missing = verdict.findings.iter().any(|f| f.to_string().contains(&prefix));
             if !missing {
+                // Nothing may come twice, not even at the end.
+                let more = tokio::time::timeout(Duration::from_secs(1), subscription.next()).await;
+                assert!(more.is_err(), "{more:?}");
                 return;
             }
             match within(subscription.next()).await {
                 Some(Delivery::Message(message)) => {
                     self.auditor.delivered(&channel, message.json());
                 }
-                Some(Delivery::Gap(_)) => self.auditor.gap(&channel),
+                Some(Delivery::Gap(gap)) => self.auditor.gap(&channel, gap.missed),
                 other => panic!("{other:?}"),
             }
         }

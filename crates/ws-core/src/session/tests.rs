@@ -1,6 +1,8 @@
 //! Whole sessions in memory: the examples of RFC 6455, section 5.7, the vectors
 //! on which existing implementations fail, and a long random session.
 
+use std::io::Write;
+
 use bytes::{Bytes, BytesMut};
 
 use super::*;
@@ -446,7 +448,7 @@ mod random_session {
     #[test]
     fn of_10_000_messages_arrives_equal_in_every_kind_of_segment() {
         let seed = 0x5eed_0001;
-        println!("seed {seed:#x}");
+        let _best_effort = writeln!(std::io::stderr(), "seed {seed:#x}");
         for masked in [false, true] {
             let (wire, expected) = write(&mut Rng(seed), 10_000, masked);
             let session = || if masked { server() } else { client() };

@@ -1,6 +1,8 @@
 //! tokio-tungstenite on the other side of the socket, as server and as client:
 //! thousands of random messages must arrive equal.
 
+use std::io::Write;
+
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio_tungstenite::{
@@ -154,7 +156,7 @@ fn request() -> ClientRequest {
 }
 
 async fn our_client<S: AsyncRead + AsyncWrite + Unpin>(near: S, far: DuplexStream) {
-    eprintln!("seed {SEED:#x}");
+    let _best_effort = writeln!(std::io::stderr(), "seed {SEED:#x}");
     let client = ws_core::connect(near, request(), Limits::default(), Keys::system());
     let (client, server) = tokio::join!(client, tokio_tungstenite::accept_async(far));
     let (mut client, server) = (client.unwrap().0, server.unwrap());
@@ -171,7 +173,7 @@ async fn agrees_with_a_tungstenite_server_on_10_000_messages() {
 
 #[tokio::test]
 async fn agrees_with_a_tungstenite_client_on_10_000_messages() {
-    eprintln!("seed {SEED:#x}");
+    let _best_effort = writeln!(std::io::stderr(), "seed {SEED:#x}");
     let (near, far) = tokio::io::duplex(1 << 16);
     let server = async {
         ws_core::accept(far, Limits::default()).await.unwrap().accept(None).await.unwrap()
