@@ -54,7 +54,15 @@ impl EventLog {
         entries.iter().filter(|entry| matches(&entry.what)).count()
     }
 
+    /// A client chooses its actions, and the log keeps thousands of them: they
+    /// are cut at 80 characters.
     pub(crate) fn add(&self, connection: u64, what: What) {
+        let cut = |action: String| action.chars().take(80).collect();
+        let what = match what {
+            What::Received(action) => What::Received(cut(action)),
+            What::Sent(action) => What::Sent(cut(action)),
+            what => what,
+        };
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() == KEPT {
             entries.pop_front();

@@ -33,7 +33,7 @@ struct Options {
     role: Option<String>,
 
     /// That role's secret
-    #[arg(long, requires = "role", env = "SATORI_ROLE_SECRET", hide_env_values = true)]
+    #[arg(long, env = "SATORI_ROLE_SECRET", hide_env_values = true)]
     role_secret: Option<String>,
 }
 

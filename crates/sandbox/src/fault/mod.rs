@@ -48,7 +48,8 @@ pub enum Action {
     /// The client sees the connection reset; so does the server over TCP, and
     /// its stream ends over a pipe.
     Reset,
-    /// Both sides see the stream end.
+    /// Both sides see the stream end. Over TCP the system makes a reset of it
+    /// where bytes were still unread.
     Close,
     /// Nothing passes any more in this direction; the connection stays open.
     Stall,

@@ -12,16 +12,13 @@ use super::{
     auth,
     config::RtmConfig,
     hub::{Hub, MovedOn, Position, Start},
-    reply::{Problem, Reply, answer, general_error},
+    reply::{Problem, Reply, answer},
     request::{self, Request},
     subscription::Subscription,
 };
 
 /// Longest channel name in bytes.
 const MAX_CHANNEL: usize = 256;
-
-/// Characters of an action that are logged; those of the protocol are shorter.
-const MAX_LOGGED: usize = 64;
 
 /// The state of one connection, without its socket.
 pub(super) struct Connection {
@@ -57,14 +54,13 @@ impl Connection {
     /// Answers a message of the client: the action as it is logged, and what to
     /// send. A request without an id is carried out in silence.
     pub(super) fn handle(&mut self, text: &str) -> (String, Option<Reply>) {
-        let Ok(request) = serde_json::from_str::<Request>(text) else {
-            let reason = "Invalid PDU: it is not JSON with an action";
-            return ("?".into(), Some(general_error("json_parse_error", reason)));
+        let request = match Request::parse(text) {
+            Ok(request) => request,
+            Err(reply) => return ("?".into(), Some(reply)),
         };
         let result = self.carry_out(&request);
         let reply = request.id.as_deref().map(|id| answer(&request.action, id, result));
-        // A client chooses its actions; the log keeps thousands of them.
-        (request.action.chars().take(MAX_LOGGED).collect(), reply)
+        (request.action, reply)
     }
 
     /// Returns the next delivery of any subscription.
@@ -202,7 +198,10 @@ impl Connection {
             return Err(Problem::invalid_format("history"));
         }
         let start = Start { position: body.position, count, age };
-        let position = self.hub.start(&channel, &start).ok_or_else(too_many_channels)??;
+        let position = self.hub.start(&channel, &start).ok_or_else(|| {
+            let reason = "The server holds as many channels as it may";
+            Problem::new("subscription_quota_exceeded", reason)
+        })??;
         self.end(id);
         self.hub.watch(&channel, self.number, &self.notify);
         let mut subscription = Subscription::new(channel, position.index);

@@ -45,13 +45,20 @@ struct Stored {
     at: Instant,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Channel {
-    /// Index of the oldest message kept.
+    /// Index of the oldest message kept. The first is 1, so that the position of
+    /// a channel without messages is never that of a message.
     first: u64,
     messages: VecDeque<Stored>,
     /// Connections that subscribe, by number.
     watchers: BTreeMap<u64, Arc<Notify>>,
+}
+
+impl Default for Channel {
+    fn default() -> Self {
+        Self { first: 1, messages: VecDeque::new(), watchers: BTreeMap::new() }
+    }
 }
 
 impl Channel {
@@ -59,9 +66,15 @@ impl Channel {
         self.first + self.messages.len() as u64
     }
 
-    /// The last message, or where the first will be.
+    /// The last message, or the place before the first one.
     fn last(&self) -> u64 {
-        self.next().saturating_sub(1).max(self.first)
+        self.next().saturating_sub(1)
+    }
+
+    /// Whether `index` is the place before the first message of a channel that
+    /// has none.
+    fn is_before_all(&self, index: u64) -> bool {
+        self.messages.is_empty() && index == self.last()
     }
 
     fn get(&self, index: u64) -> Option<&Stored> {
@@ -139,10 +152,13 @@ impl Hub {
         position: Option<&str>,
     ) -> Result<(Position, Arc<str>), Nowhere> {
         let wanted = position.map(|text| self.parse(text)).transpose()?;
-        let found = self.with_channel(name, |channel| {
+        // A channel that is only read need not be.
+        let channels = self.lock();
+        let found = channels.get(name).map(|channel| {
             let index = wanted.map_or_else(|| channel.last(), |wanted| wanted.index);
             match channel.get(index) {
                 Some(stored) => Ok((self.at(index), Arc::clone(&stored.text))),
+                None if channel.is_before_all(index) => Ok((self.at(index), "null".into())),
                 None if index < channel.first => Err(Nowhere::Expired),
                 None if index > channel.next() => Err(Nowhere::Malformed),
                 None => Ok((self.at(index), "null".into())),
@@ -151,7 +167,7 @@ impl Hub {
         found.unwrap_or_else(|| Ok((self.at(0), "null".into())))
     }
 
-    /// Whether the channel's last message, or the place of its first, is at
+    /// Whether the channel's last message, or the place before all, is at
     /// `expected`.
     fn is_last(&self, channel: &Channel, expected: Option<Position>) -> bool {
         expected.is_none_or(|expected| expected == self.at(channel.last()))
@@ -159,10 +175,10 @@ impl Hub {
 
     /// Forgets a channel's messages; positions go on.
     pub(super) fn purge(&self, name: &str) {
-        self.with_channel(name, |channel| {
+        if let Some(channel) = self.lock().get_mut(name) {
             channel.first = channel.next();
             channel.messages.clear();
-        });
+        }
     }
 
     /// Resolves a starting point. `None` if there may be no more channels.
@@ -172,6 +188,8 @@ impl Hub {
                 None => channel.next(),
                 Some(text) => {
                     let index = self.parse(text)?.index;
+                    let before_all = channel.is_before_all(index);
+                    let index = if before_all { channel.first } else { index };
                     if index > channel.next() {
                         return Err(Nowhere::Malformed);
                     }

@@ -79,8 +79,16 @@ pub(super) fn unsolicited(action: &str, body: &Value) -> Reply {
 }
 
 /// What cannot even be read is answered by an error of the whole connection.
-pub(super) fn general_error(error: &'static str, reason: &str) -> Reply {
-    unsolicited("/error", &Problem::new(error, reason).body())
+pub(super) fn general_error(error: &'static str, reason: &str, id: Option<&RawValue>) -> Reply {
+    let body = Problem::new(error, reason).body();
+    match id {
+        None => unsolicited("/error", &body),
+        Some(id) => {
+            let action = "/error".to_owned();
+            let text = format!(r#"{{"action":"{action}","id":{},"body":{body}}}"#, id.get());
+            Reply { action, text }
+        }
+    }
 }
 
 /// A batch of messages, each exactly as it was published.

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::reply::{Reply, general_error};
+
 /// The envelope of a request. The id is kept as it came: it goes back with the
 /// same type.
 #[derive(Debug, Deserialize)]
@@ -15,6 +17,28 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// Reads a request. What is none is answered by an error of the connection:
+    /// with the id, if there is one, so that its request is not left waiting.
+    pub(super) fn parse(text: &str) -> Result<Self, Reply> {
+        #[derive(Deserialize)]
+        struct Loose {
+            #[serde(default)]
+            id: Option<Box<RawValue>>,
+        }
+        if text.trim_start().starts_with('{')
+            && let Ok(request) = serde_json::from_str(text)
+        {
+            return Ok(request);
+        }
+        match serde_json::from_str::<Loose>(text) {
+            Ok(loose) if text.trim_start().starts_with('{') => {
+                let reason = "Invalid PDU: 'action' was invalid";
+                Err(general_error("invalid_format", reason, loose.id.as_deref()))
+            }
+            _ => Err(general_error("json_parse_error", "Invalid PDU: it is no JSON object", None)),
+        }
+    }
+
     /// Reads the body as `T`.
     pub(super) fn body<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ()> {
         let text = self.body.as_ref().map_or("{}", |body| body.get());

@@ -130,11 +130,17 @@ async fn every_error_has_its_code() {
         );
         let forced = raw.ask("rtm/subscribe", json!({"channel": "c", "force": true})).await;
         assert_eq!(forced["action"], "rtm/subscribe/ok");
-        for garbage in ["", "nonsense", "[]", "{}", "{\"action\": 1}"] {
+        for (garbage, code, id) in [
+            ("", "json_parse_error", Value::Null),
+            ("nonsense", "json_parse_error", Value::Null),
+            ("[\"rtm/read\", 1, {}]", "json_parse_error", Value::Null),
+            ("{}", "invalid_format", Value::Null),
+            ("{\"action\": 1, \"id\": 7}", "invalid_format", json!(7)),
+        ] {
             raw.send(garbage).await;
             let reply = raw.receive().await;
-            assert_eq!(reply["action"], "/error");
-            assert_eq!(reply["body"]["error"], "json_parse_error");
+            assert_eq!((&reply["action"], &reply["id"]), (&json!("/error"), &id));
+            assert_eq!(reply["body"]["error"], code, "{garbage}");
         }
     })
     .await;
@@ -327,7 +333,16 @@ async fn what_was_read_can_be_compared_and_set_after_a_purge_too() {
         raw.ask("rtm/delete", json!({"channel": "k", "purge": true})).await;
         let read = raw.ask("rtm/read", json!({"channel": "k"})).await;
         let set = json!({"channel": "k", "message": 2, "position": read["body"]["position"]});
-        assert_eq!(raw.ask("rtm/write", set).await["action"], "rtm/write/ok");
+        assert_eq!(raw.ask("rtm/write", set.clone()).await["action"], "rtm/write/ok");
+        // The place before all is taken once.
+        assert_eq!(raw.refused("rtm/write", set).await, "position_mismatch");
+        let read = raw.ask("rtm/read", json!({"channel": "new"})).await;
+        let set = json!({"channel": "new", "message": 1, "position": read["body"]["position"]});
+        assert_eq!(raw.ask("rtm/write", set.clone()).await["action"], "rtm/write/ok");
+        assert_eq!(raw.refused("rtm/write", set).await, "position_mismatch");
+        let empty = raw.ask("rtm/read", json!({"channel": "empty"})).await;
+        let from = json!({"channel": "empty", "position": empty["body"]["position"]});
+        assert_eq!(raw.ask("rtm/subscribe", from).await["action"], "rtm/subscribe/ok");
     })
     .await;
 }
