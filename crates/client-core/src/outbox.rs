@@ -1,7 +1,8 @@
 //! What was accepted from the application and is not yet settled.
 //!
-//! An entry leaves only by [`Outbox::settle`] or [`Outbox::expire`]: a lost
-//! connection turns what was in flight back into what waits, in the old order.
+//! An entry leaves only by [`Outbox::settle`], [`Outbox::expire`] or
+//! [`Outbox::pop`], always into its owner's hands. A lost connection turns what
+//! was in flight back into what waits, in the old order.
 //!
 //! ```text
 //!  push       launch                settle

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use realtime_sandbox::What;
+use realtime_sandbox::{RtmServer, What};
 use satori_rtm::{Client, ErrorKind, Subscribe};
 use serde_json::{Value, json};
 
@@ -100,19 +100,28 @@ async fn what_is_published_before_the_start_is_sent_after_it() {
     .await;
 }
 
+/// Just connected, with far more in its outbox than the socket takes at once.
+async fn with_130_big_messages_to_send(server: &RtmServer) -> Client {
+    let client = Client::new(config(server)).unwrap();
+    let message = "x".repeat(60_000);
+    for _ in 0..130 {
+        client.publish_unacknowledged("big", &message).await.unwrap();
+    }
+    client.start().await.unwrap();
+    client
+}
+
+fn publishes_received(server: &RtmServer) -> usize {
+    server.log().count(|what| *what == What::Received("rtm/publish".into()))
+}
+
 #[tokio::test(start_paused = true)]
 async fn more_than_the_socket_takes_at_once_goes_out_without_waiting_for_anything_else() {
     on_both_engines(|server| async move {
-        let client = Client::new(config(&server)).unwrap();
-        let message = "x".repeat(60_000);
-        for _ in 0..130 {
-            client.publish_unacknowledged("big", &message).await.unwrap();
-        }
-        client.start().await.unwrap();
+        let client = with_130_big_messages_to_send(&server).await;
         // Nobody answers these, nobody calls, no timer is due.
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let stored = server.log().count(|what| *what == What::Received("rtm/publish".into()));
-        assert_eq!(stored, 130);
+        assert_eq!(publishes_received(&server), 130);
         let closing = tokio::time::Instant::now();
         let report = client.close(Duration::from_secs(5)).await;
         assert_eq!((report.written, report.is_clean()), (130, true));
@@ -124,18 +133,12 @@ async fn more_than_the_socket_takes_at_once_goes_out_without_waiting_for_anythin
 #[tokio::test(start_paused = true)]
 async fn closing_ends_when_the_last_request_is_written() {
     on_both_engines(|server| async move {
-        let client = Client::new(config(&server)).unwrap();
-        let message = "x".repeat(60_000);
-        for _ in 0..130 {
-            client.publish_unacknowledged("big", &message).await.unwrap();
-        }
-        client.start().await.unwrap();
+        let client = with_130_big_messages_to_send(&server).await;
         let closing = tokio::time::Instant::now();
         let report = client.close(Duration::from_secs(5)).await;
         assert_eq!((report.written, report.is_clean()), (130, true));
         assert!(closing.elapsed() < Duration::from_secs(1), "{:?}", closing.elapsed());
-        let stored = server.log().count(|what| *what == What::Received("rtm/publish".into()));
-        assert_eq!(stored, 130);
+        assert_eq!(publishes_received(&server), 130);
     })
     .await;
 }
