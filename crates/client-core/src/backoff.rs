@@ -80,6 +80,20 @@ impl Backoff {
     }
 }
 
+/// What the failure itself says about the next attempt.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// Nothing.
+    #[default]
+    None,
+    /// The server asks to be left alone for so long; up to a fifth is added.
+    AtLeast(Duration),
+    /// The next attempt will meet the same, unless somebody acts: the longest
+    /// wait at once.
+    Longest,
+}
+
 /// A [`Backoff`] at work: counts attempts and draws the waits.
 #[derive(Clone, Debug)]
 pub struct Retry {
@@ -97,8 +111,21 @@ impl Retry {
     }
 
     /// Counts a failure or loss at `now`; returns the wait before the next
-    /// attempt.
-    pub fn failed(&mut self, now: Instant) -> Duration {
+    /// attempt, as long as `advice` asks.
+    pub fn failed(&mut self, now: Instant, advice: Advice) -> Duration {
+        let drawn = self.draw(now);
+        match advice {
+            Advice::None => drawn,
+            // Clients that were told the same do not return in the same instant.
+            Advice::AtLeast(floor) if floor >= drawn => {
+                floor + floor.mul_f64(0.2 * self.rng.fraction())
+            }
+            Advice::AtLeast(_) => drawn,
+            Advice::Longest => self.policy.max,
+        }
+    }
+
+    fn draw(&mut self, now: Instant) -> Duration {
         let stable = self.connected_at.take().map(|at| now.saturating_duration_since(at));
         if stable.is_some_and(|lasted| lasted >= self.policy.reset_after) {
             self.attempt = 0;
@@ -148,10 +175,10 @@ mod tests {
         let now = Instant::now();
         for seed in 0..200 {
             let mut retry = Retry::new(Backoff::default(), Rng::seeded(seed));
-            assert!(retry.failed(now) < Duration::from_secs(1));
+            assert!(retry.failed(now, Advice::None) < Duration::from_secs(1));
             for n in 2..100 {
                 let base = 1.6_f64.powi(n - 1).min(10.0);
-                let wait = retry.failed(now).as_secs_f64();
+                let wait = retry.failed(now, Advice::None).as_secs_f64();
                 assert!((base / 2.0..=base).contains(&wait), "{n}: {wait}");
             }
         }
@@ -163,11 +190,11 @@ mod tests {
         let mut retry = Retry::new(Backoff::default(), Rng::seeded(1));
         for flap in 1..=5 {
             retry.connected(start);
-            let _wait = retry.failed(start + Duration::from_secs(29));
+            let _wait = retry.failed(start + Duration::from_secs(29), Advice::None);
             assert_eq!(retry.attempt(), flap);
         }
         retry.connected(start);
-        let _wait = retry.failed(start + Duration::from_secs(30));
+        let _wait = retry.failed(start + Duration::from_secs(30), Advice::None);
         assert_eq!(retry.attempt(), 1);
     }
 
@@ -176,10 +203,22 @@ mod tests {
         let now = Instant::now();
         let draw = |seed| {
             let mut retry = Retry::new(Backoff::default(), Rng::seeded(seed));
-            (0..20).map(|_| retry.failed(now)).collect::<Vec<_>>()
+            (0..20).map(|_| retry.failed(now, Advice::None)).collect::<Vec<_>>()
         };
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
+    }
+
+    #[test]
+    fn what_a_failure_advises_is_a_floor_or_the_longest_wait() {
+        let now = Instant::now();
+        let mut retry = Retry::new(Backoff::default(), Rng::seeded(1));
+        for _ in 0..100 {
+            let wait = retry.failed(now, Advice::AtLeast(Duration::from_secs(60))).as_secs_f64();
+            assert!((60.0..=72.0).contains(&wait), "{wait}");
+            assert!(retry.failed(now, Advice::AtLeast(Duration::ZERO)) <= Duration::from_secs(10));
+            assert_eq!(retry.failed(now, Advice::Longest), Duration::from_secs(10));
+        }
     }
 
     #[test]
@@ -189,7 +228,7 @@ mod tests {
             let policy = Backoff::default().factor(factor).first(Duration::MAX);
             let mut retry = Retry::new(policy, Rng::seeded(1));
             for _ in 0..1000 {
-                assert!(retry.failed(now) <= Duration::from_secs(10));
+                assert!(retry.failed(now, Advice::None) <= Duration::from_secs(10));
             }
         }
     }

@@ -17,7 +17,7 @@ mod connector;
 #[cfg(feature = "tokio")]
 pub use crate::connector::{ByteStream, Connector, Target};
 pub use crate::{
-    backoff::{Backoff, Retry},
+    backoff::{Advice, Backoff, Retry},
     error::ErrorKind,
     heartbeat::{Beat, Heartbeat},
     inbox::{InboxLimits, Overflow, Reader, Received, Writer, inbox},

@@ -1,8 +1,8 @@
 //! What can go wrong, split by who has to act.
 
-use std::{error::Error as StdError, fmt, sync::Arc};
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-use client_core::ErrorKind;
+use client_core::{Advice, ErrorKind};
 
 type Source = Arc<dyn StdError + Send + Sync>;
 
@@ -60,6 +60,10 @@ pub struct ConnectError {
     pub status: Option<u16>,
     /// What was wrong with TLS, in one word, e.g. `certificate_expired`.
     pub tls: Option<&'static str>,
+    /// How long the server asks to be left alone, if it said so.
+    pub retry_after: Option<Duration>,
+    /// The next attempt will meet the same, unless somebody acts.
+    lasting: bool,
     source: Option<Source>,
 }
 
@@ -103,11 +107,13 @@ pub struct Refusal {
     pub code: String,
     /// The service's text for people; may be empty.
     pub reason: String,
+    /// How long the service asks to be left alone, if it said so.
+    pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
     pub(crate) fn new(action: &str, code: &str, reason: &str) -> Self {
-        Self { action: action.into(), code: code.into(), reason: reason.into() }
+        Self { action: action.into(), code: code.into(), reason: reason.into(), retry_after: None }
     }
 
     /// Whether trying again cannot help: credentials and permissions.
@@ -127,18 +133,21 @@ impl ProtocolError {
 
 impl ConnectError {
     pub(crate) fn new(step: ConnectStep, url: &str) -> Self {
-        Self { step, url: url.to_owned(), status: None, tls: None, source: None }
-    }
-
-    #[cfg(feature = "client")]
-    pub(crate) fn status(mut self, status: u16) -> Self {
-        self.status = Some(status);
-        self
+        Self {
+            step,
+            url: url.to_owned(),
+            status: None,
+            tls: None,
+            retry_after: None,
+            lasting: false,
+            source: None,
+        }
     }
 
     #[cfg(feature = "tls")]
-    pub(crate) fn tls(mut self, reason: &'static str) -> Self {
-        self.tls = Some(reason);
+    pub(crate) fn tls(mut self, reason: ws_core::TlsReason) -> Self {
+        self.tls = Some(reason.code());
+        self.lasting = reason.is_lasting();
         self
     }
 
@@ -200,6 +209,16 @@ impl Error {
             Self::Full => "outbox_full",
             Self::Closed => "closed",
             Self::Misuse { code, .. } => code,
+        }
+    }
+
+    /// Returns what this failure says about the next attempt to connect.
+    pub(crate) const fn advice(&self) -> Advice {
+        match self {
+            Self::Connect(ConnectError { lasting: true, .. }) => Advice::Longest,
+            Self::Connect(ConnectError { retry_after: Some(wait), .. })
+            | Self::Refused(Refusal { retry_after: Some(wait), .. }) => Advice::AtLeast(*wait),
+            _ => Advice::None,
         }
     }
 

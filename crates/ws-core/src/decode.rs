@@ -4,11 +4,12 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
-    frame::{CloseFrame, Header, OpCode, ProtocolError},
+    assembly::Assembly,
+    frame::{Header, OpCode, ProtocolError},
     limits::Limits,
-    mask::{mask_append, mask_in_place},
+    mask::mask_in_place,
     role::Role,
-    utf8::{Utf8Bytes, Utf8Stream},
+    utf8::Utf8Stream,
 };
 
 /// Payloads up to this length are copied out of the read block; longer ones
@@ -16,18 +17,23 @@ use crate::{
 /// that is kept does not keep the whole block alive.
 const COPY_OUT: usize = 1024;
 
-/// Most bytes reserved for a message ahead of its arrival. A header alone must
-/// not make us allocate what it declares.
-const RESERVE_AHEAD: usize = 256 << 10;
+/// A whole message, or a control frame: what it is, and where its payload lies.
+///
+/// It stays there, unmasked and checked, until the next call of
+/// [`Decoder::find`] or [`Decoder::release`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Found {
+    /// Text, binary or one of the control frames.
+    pub(crate) kind: OpCode,
+    place: Place,
+}
 
-/// What the peer sent, put together.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) enum Incoming {
-    Text(Utf8Bytes),
-    Binary(Bytes),
-    Ping(Bytes),
-    Pong(Bytes),
-    Close(Option<CloseFrame>),
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    /// The first bytes of the input.
+    Input(usize),
+    /// The message that was put together.
+    Assembly,
 }
 
 #[derive(Debug)]
@@ -37,6 +43,8 @@ pub(crate) struct Decoder {
     limits: Limits,
     frame: Option<Frame>,
     message: Option<Assembly>,
+    /// What was found last and is still where it was.
+    lent: Option<Place>,
 }
 
 /// The data frame whose payload is arriving.
@@ -47,30 +55,58 @@ struct Frame {
     done: usize,
 }
 
-/// A message that did not come in one piece.
-#[derive(Debug)]
-struct Assembly {
-    data: BytesMut,
-    /// Follows a text; a binary message has none.
-    utf8: Option<Utf8Stream>,
-    fragments: u32,
-}
-
 impl Decoder {
     pub(crate) const fn new(role: Role, limits: Limits) -> Self {
-        Self { role, limits, frame: None, message: None }
+        Self { role, limits, frame: None, message: None, lent: None }
     }
 
-    /// Takes the next message or control frame from the front of `input`;
-    /// `None` means that more bytes are needed.
-    pub(crate) fn decode(
-        &mut self,
-        input: &mut BytesMut,
-    ) -> Result<Option<Incoming>, ProtocolError> {
+    /// Finds the next message or control frame at the front of `input`; `None`
+    /// means that more bytes are needed.
+    pub(crate) fn find(&mut self, input: &mut BytesMut) -> Result<Option<Found>, ProtocolError> {
+        self.release(input);
+        let found = self.next(input)?;
+        self.lent = found.map(|found| found.place);
+        Ok(found)
+    }
+
+    /// Lets go of what was found last.
+    pub(crate) fn release(&mut self, input: &mut BytesMut) {
+        match self.lent.take() {
+            Some(Place::Input(len)) => input.advance(len),
+            Some(Place::Assembly) => self.message = None,
+            None => {}
+        }
+    }
+
+    /// The payload of what was found last.
+    pub(crate) fn view<'a>(&'a self, found: Found, input: &'a BytesMut) -> &'a [u8] {
+        match found.place {
+            Place::Input(len) => input.get(..len).unwrap_or_default(),
+            Place::Assembly => self.message.as_ref().map(Assembly::data).unwrap_or_default(),
+        }
+    }
+
+    /// Takes the payload of what was found last out of its place.
+    pub(crate) fn take(&mut self, found: Found, input: &mut BytesMut) -> Bytes {
+        self.lent = None;
+        match found.place {
+            Place::Input(len) if len <= COPY_OUT => {
+                let copy = Bytes::copy_from_slice(input.get(..len).unwrap_or_default());
+                input.advance(len);
+                copy
+            }
+            Place::Input(len) => input.split_to(len).freeze(),
+            Place::Assembly => self.message.take().map(Assembly::into_data).unwrap_or_default(),
+        }
+    }
+
+    fn next(&mut self, input: &mut BytesMut) -> Result<Option<Found>, ProtocolError> {
         loop {
             if self.frame.is_some() {
                 match self.take_payload(input)? {
-                    Taken::Message(message) => return Ok(Some(message)),
+                    Taken::Message(kind) => {
+                        return Ok(Some(Found { kind, place: Place::Assembly }));
+                    }
                     Taken::Fragment => continue,
                     Taken::Incomplete => return Ok(None),
                 }
@@ -79,17 +115,14 @@ impl Decoder {
             self.check(&header)?;
             let len = header.payload_len as usize;
             let whole = input.len() - used >= len;
-            if header.opcode.is_control() {
-                if !whole {
-                    return Ok(None);
-                }
-                input.advance(used);
-                return control(header, input.split_to(len)).map(Some);
+            if header.opcode.is_control() && !whole {
+                return Ok(None);
             }
             input.advance(used);
             // A message that is here in one piece needs no assembly.
-            if whole && header.fin && self.message.is_none() {
-                return single(header, input, len).map(Some);
+            let single = whole && header.fin && self.message.is_none();
+            if single || header.opcode.is_control() {
+                return in_place(header, input, len).map(Some);
             }
             self.begin(header);
         }
@@ -101,7 +134,7 @@ impl Decoder {
             (Role::Server, None) => return Err(ProtocolError::UnmaskedByClient),
             _ => {}
         }
-        let held = self.message.as_ref().map_or(0, |m| m.data.len());
+        let held = self.message.as_ref().map_or(0, |m| m.data().len());
         match (header.opcode, &self.message) {
             (OpCode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
             (OpCode::Text | OpCode::Binary, Some(_)) => {
@@ -119,19 +152,15 @@ impl Decoder {
         if header.payload_len > self.limits.max_message.saturating_sub(held) as u64 {
             return Err(ProtocolError::MessageTooBig);
         }
-        if self.message.as_ref().is_some_and(|m| m.fragments >= self.limits.max_fragments) {
+        if self.message.as_ref().is_some_and(|m| m.fragments() >= self.limits.max_fragments) {
             return Err(ProtocolError::TooManyFragments);
         }
         Ok(())
     }
 
     fn begin(&mut self, header: Header) {
-        let message = self.message.get_or_insert_with(|| Assembly {
-            data: BytesMut::new(),
-            utf8: (header.opcode == OpCode::Text).then(Utf8Stream::new),
-            fragments: 0,
-        });
-        message.fragments += 1;
+        let kind = header.opcode;
+        self.message.get_or_insert_with(|| Assembly::new(kind)).begin_fragment();
         self.frame = Some(Frame { header, done: 0 });
     }
 
@@ -143,20 +172,10 @@ impl Decoder {
         };
         let missing = frame.header.payload_len as usize - frame.done;
         let now = missing.min(input.len());
-        let Some(piece) = input.get(..now) else { return Ok(Taken::Incomplete) };
-        if message.data.capacity() - message.data.len() < now {
-            message.data.reserve(missing.min(RESERVE_AHEAD).max(now));
-        }
-        let from = message.data.len();
-        match frame.header.mask {
-            Some(key) => mask_append(&mut message.data, piece, key, frame.done),
-            None => message.data.extend_from_slice(piece),
-        }
+        let piece = input.get(..now).unwrap_or_default();
+        message.append(piece, missing, frame.header.mask, frame.done)?;
         input.advance(now);
         frame.done += now;
-        if let Some(utf8) = &mut message.utf8 {
-            utf8.push(message.data.get(from..).unwrap_or_default()).map_err(invalid_utf8)?;
-        }
         if now < missing {
             return Ok(Taken::Incomplete);
         }
@@ -165,64 +184,32 @@ impl Decoder {
         if !fin {
             return Ok(Taken::Fragment);
         }
-        self.message.take().map_or(Ok(Taken::Incomplete), |m| m.finish().map(Taken::Message))
+        message.finish()?;
+        Ok(Taken::Message(message.kind()))
     }
 }
 
 enum Taken {
-    Message(Incoming),
+    Message(OpCode),
     Fragment,
     Incomplete,
 }
 
-impl Assembly {
-    fn finish(self) -> Result<Incoming, ProtocolError> {
-        let Some(utf8) = self.utf8 else { return Ok(Incoming::Binary(self.data.freeze())) };
-        utf8.finish().map_err(invalid_utf8)?;
-        Ok(Incoming::Text(Utf8Bytes::from_validated(self.data.freeze())))
-    }
-}
-
-fn single(header: Header, input: &mut BytesMut, len: usize) -> Result<Incoming, ProtocolError> {
-    if let (Some(key), Some(payload)) = (header.mask, input.get_mut(..len)) {
+/// Unmasks and checks a frame whose payload is the first `len` bytes of `input`.
+fn in_place(header: Header, input: &mut BytesMut, len: usize) -> Result<Found, ProtocolError> {
+    let payload = input.get_mut(..len).unwrap_or_default();
+    if let Some(key) = header.mask {
         mask_in_place(payload, key, 0);
     }
-    let text = header.opcode == OpCode::Text;
-    if text && simdutf8::basic::from_utf8(input.get(..len).unwrap_or_default()).is_err() {
-        return Err(find_bad_byte(input.get(..len).unwrap_or_default()));
+    if header.opcode == OpCode::Text && simdutf8::basic::from_utf8(payload).is_err() {
+        return Err(find_bad_byte(payload));
     }
-    let payload = if len <= COPY_OUT {
-        let copy = Bytes::copy_from_slice(input.get(..len).unwrap_or_default());
-        input.advance(len);
-        copy
-    } else {
-        input.split_to(len).freeze()
-    };
-    Ok(if text {
-        Incoming::Text(Utf8Bytes::from_validated(payload))
-    } else {
-        Incoming::Binary(payload)
-    })
-}
-
-fn control(header: Header, mut payload: BytesMut) -> Result<Incoming, ProtocolError> {
-    if let Some(key) = header.mask {
-        mask_in_place(&mut payload, key, 0);
-    }
-    Ok(match header.opcode {
-        OpCode::Ping => Incoming::Ping(Bytes::copy_from_slice(&payload)),
-        OpCode::Pong => Incoming::Pong(Bytes::copy_from_slice(&payload)),
-        _ => Incoming::Close(CloseFrame::parse(&payload)?),
-    })
+    Ok(Found { kind: header.opcode, place: Place::Input(len) })
 }
 
 #[cold]
 fn find_bad_byte(text: &[u8]) -> ProtocolError {
     let mut check = Utf8Stream::new();
     let verdict = check.push(text).and_then(|()| check.finish());
-    verdict.map_or_else(invalid_utf8, |()| ProtocolError::InvalidUtf8 { at: text.len() })
-}
-
-const fn invalid_utf8(error: crate::utf8::Utf8Error) -> ProtocolError {
-    ProtocolError::InvalidUtf8 { at: error.at }
+    ProtocolError::InvalidUtf8 { at: verdict.map_or_else(|error| error.at, |()| text.len()) }
 }

@@ -93,7 +93,7 @@ impl Endpoint {
     /// Returns `host:port`, an IPv6 address in brackets.
     #[must_use]
     pub fn authority(&self) -> String {
-        format!("{}:{}", self.bracketed(), self.port())
+        authority(&self.host, self.port())
     }
 
     /// Returns scheme, host and, if the URL has one, port: what belongs into an
@@ -101,16 +101,21 @@ impl Endpoint {
     #[must_use]
     pub fn origin(&self) -> String {
         let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{}://{}{port}", self.scheme(), self.bracketed())
+        format!("{}://{}{port}", self.scheme(), bracketed(&self.host))
     }
 
     fn scheme(&self) -> &'static str {
         if self.secure { "wss" } else { "ws" }
     }
+}
 
-    fn bracketed(&self) -> String {
-        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
-    }
+/// `host:port`, an IPv6 address in brackets.
+pub(crate) fn authority(host: &str, port: u16) -> String {
+    format!("{}:{port}", bracketed(host))
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 impl fmt::Display for Endpoint {

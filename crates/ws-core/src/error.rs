@@ -71,6 +71,47 @@ impl fmt::Display for Step {
     }
 }
 
+impl Error {
+    /// Returns the step of making or ending a connection that failed, if it was
+    /// one.
+    #[must_use]
+    pub const fn step(&self) -> Option<Step> {
+        match self {
+            Self::Connect { step, .. } | Self::Timeout(step) => Some(*step),
+            #[cfg(feature = "tokio")]
+            Self::Handshake(_) => Some(Step::Upgrade),
+            #[cfg(feature = "tokio")]
+            Self::Proxy(_) => Some(Step::Proxy),
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => Some(Step::Tls),
+            _ => None,
+        }
+    }
+
+    /// Returns the HTTP status with which a server or a proxy refused.
+    #[cfg(feature = "tokio")]
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Handshake(error) => error.status(),
+            Self::Proxy(error) => error.status(),
+            _ => None,
+        }
+    }
+
+    /// Returns how long the server asks to be left alone, if it said so.
+    #[cfg(feature = "tokio")]
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Handshake(crate::handshake::HandshakeError::Status { retry_after, .. }) => {
+                *retry_after
+            }
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod assembly;
 mod decode;
 mod encode;
 mod error;
@@ -29,7 +30,7 @@ pub use crate::{
     frame::{CloseCode, CloseFrame, Header, OpCode, ProtocolError},
     limits::Limits,
     mask::{Keys, mask_append, mask_in_place},
-    message::Message,
+    message::{Message, MessageRef},
     role::Role,
     session::Session,
     utf8::{Utf8Bytes, Utf8Error, Utf8Stream},
@@ -39,8 +40,8 @@ pub use crate::{
 pub use crate::tls::{Tls, TlsError, TlsReason};
 #[cfg(feature = "tokio")]
 pub use crate::{
-    conn::Connection,
-    dial::dial,
+    conn::{Connection, Handle, Queues, Reader, Receiver, TrySendError, Writer},
+    dial::{ByteStream, Dialer, Stream, dial},
     endpoint::Endpoint,
     handshake::{
         ClientHandshake, ClientRequest, HandshakeError, Response, ServerHandshake, ServerRequest,

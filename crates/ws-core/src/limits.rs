@@ -16,6 +16,9 @@ pub struct Limits {
     /// Bytes that may wait to be written before a sender has to wait. Default
     /// 1 MiB; a single message may exceed it by its own length.
     pub max_out: usize,
+    /// Largest payload of one outgoing frame in bytes, at least 1; a longer
+    /// message is sent in several. Default: no limit, one message is one frame.
+    pub max_frame_out: usize,
     /// Largest head of the opening handshake in bytes. Default 16 KiB.
     pub max_head: usize,
     /// Most header lines in the opening handshake, 1 to 124. Default 64.
@@ -29,6 +32,7 @@ impl Default for Limits {
             max_message: 16 << 20,
             max_fragments: 65_536,
             max_out: 1 << 20,
+            max_frame_out: usize::MAX,
             max_head: 16 << 10,
             max_headers: 64,
         }
@@ -62,6 +66,13 @@ impl Limits {
     #[must_use]
     pub const fn max_out(mut self, bytes: usize) -> Self {
         self.max_out = bytes;
+        self
+    }
+
+    /// Sets the largest payload of one outgoing frame.
+    #[must_use]
+    pub const fn max_frame_out(mut self, bytes: usize) -> Self {
+        self.max_frame_out = bytes;
         self
     }
 }

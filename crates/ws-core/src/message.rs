@@ -40,3 +40,30 @@ impl Message {
         }
     }
 }
+
+/// A message that lies in the connection's own buffers until the next call:
+/// nothing was copied or allocated for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum MessageRef<'a> {
+    /// Text, already known to be UTF-8.
+    Text(&'a str),
+    /// Bytes.
+    Binary(&'a [u8]),
+    /// A ping of at most 125 bytes. A received one has been answered already.
+    Ping(&'a [u8]),
+    /// A pong of at most 125 bytes.
+    Pong(&'a [u8]),
+}
+
+impl From<MessageRef<'_>> for Message {
+    /// Copies the payload.
+    fn from(message: MessageRef<'_>) -> Self {
+        match message {
+            MessageRef::Text(text) => Self::text(text),
+            MessageRef::Binary(bytes) => Self::Binary(Bytes::copy_from_slice(bytes)),
+            MessageRef::Ping(bytes) => Self::Ping(Bytes::copy_from_slice(bytes)),
+            MessageRef::Pong(bytes) => Self::Pong(Bytes::copy_from_slice(bytes)),
+        }
+    }
+}

@@ -11,14 +11,15 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    decode::{Decoder, Incoming},
+    decode::{Decoder, Found},
     encode::Encoder,
     error::Error,
     frame::{CloseFrame, MAX_CONTROL, OpCode, ProtocolError},
     limits::Limits,
     mask::Keys,
-    message::Message,
+    message::{Message, MessageRef},
     role::Role,
+    utf8::{Utf8Bytes, validated},
 };
 
 /// Free room that a read should find in the input block.
@@ -50,6 +51,7 @@ pub struct Session {
     encoder: Encoder,
     input: BytesMut,
     max_out: usize,
+    max_frame_out: usize,
     /// The newest ping that is not answered yet. A pong may answer only the
     /// latest ping (RFC 6455, section 5.5.3), so one is all we ever hold.
     pong: Option<Bytes>,
@@ -85,6 +87,7 @@ impl Session {
             encoder: Encoder::new(keys),
             input: BytesMut::new(),
             max_out: limits.max_out,
+            max_frame_out: limits.max_frame_out,
             pong: None,
             state: State::Open,
             close_frame: None,
@@ -93,6 +96,7 @@ impl Session {
 
     /// Returns the block into which received bytes go, with room for more.
     pub fn input(&mut self) -> &mut BytesMut {
+        self.decoder.release(&mut self.input);
         if self.input.capacity() - self.input.len() < READ_ROOM {
             self.input.reserve(2 * READ_ROOM);
         }
@@ -107,27 +111,64 @@ impl Session {
     /// A [`ProtocolError`], once: the peer's close frame is queued, and nothing
     /// it sends afterwards is looked at.
     pub fn poll_event(&mut self) -> Result<Option<Message>, ProtocolError> {
+        Ok(self.find()?.map(|found| self.take(found)))
+    }
+
+    /// [`poll_event`](Self::poll_event) without a copy: the message is lent, and
+    /// gone with the next call.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_event`](Self::poll_event).
+    pub fn poll_event_ref(&mut self) -> Result<Option<MessageRef<'_>>, ProtocolError> {
+        Ok(self.find()?.map(|found| self.view(found)))
+    }
+
+    /// Finds the next message; [`take`](Self::take) or [`view`](Self::view) then
+    /// gives it.
+    pub(crate) fn find(&mut self) -> Result<Option<Found>, ProtocolError> {
         while self.state != State::Ended {
-            let incoming = match self.decoder.decode(&mut self.input) {
-                Ok(Some(incoming)) => incoming,
+            let found = match self.decoder.find(&mut self.input) {
+                Ok(Some(found)) => found,
                 Ok(None) => return Ok(None),
-                Err(error) => {
-                    self.fail(error);
-                    return Err(error);
-                }
+                Err(error) => return Err(self.fail(error)),
             };
-            match incoming {
-                Incoming::Text(text) => return Ok(Some(Message::Text(text))),
-                Incoming::Binary(bytes) => return Ok(Some(Message::Binary(bytes))),
-                Incoming::Pong(bytes) => return Ok(Some(Message::Pong(bytes))),
-                Incoming::Ping(bytes) => {
-                    self.pong = Some(bytes.clone());
-                    return Ok(Some(Message::Ping(bytes)));
+            let payload = self.decoder.view(found, &self.input);
+            match found.kind {
+                OpCode::Close => match CloseFrame::parse(payload) {
+                    Ok(frame) => self.handle_close(frame),
+                    Err(error) => return Err(self.fail(error)),
+                },
+                OpCode::Ping => {
+                    self.pong = Some(Bytes::copy_from_slice(payload));
+                    return Ok(Some(found));
                 }
-                Incoming::Close(frame) => self.handle_close(frame),
+                _ => return Ok(Some(found)),
             }
         }
         Ok(None)
+    }
+
+    /// Takes what was found last; short messages are copied out of the block.
+    pub(crate) fn take(&mut self, found: Found) -> Message {
+        let payload = self.decoder.take(found, &mut self.input);
+        match found.kind {
+            OpCode::Text => Message::Text(Utf8Bytes::from_validated(payload)),
+            OpCode::Ping => Message::Ping(payload),
+            OpCode::Pong => Message::Pong(payload),
+            _ => Message::Binary(payload),
+        }
+    }
+
+    /// Lends what was found last.
+    pub(crate) fn view(&self, found: Found) -> MessageRef<'_> {
+        let payload = self.decoder.view(found, &self.input);
+        match found.kind {
+            OpCode::Text => MessageRef::Text(validated(payload)),
+            OpCode::Ping => MessageRef::Ping(payload),
+            OpCode::Pong => MessageRef::Pong(payload),
+            _ => MessageRef::Binary(payload),
+        }
     }
 
     /// Queues a message; see [`has_room`](Self::has_room).
@@ -153,7 +194,7 @@ impl Session {
         // A busy sender may never come to an empty block; its peer must not take
         // it for dead. One pong a message of our own stays bounded.
         self.put_pong().map_err(Error::Io)?;
-        self.encoder.put(opcode, true, payload).map_err(Error::Io)
+        self.encoder.put_message(opcode, payload, self.max_frame_out).map_err(Error::Io)
     }
 
     /// Begins the closing handshake; a second call changes nothing.
@@ -234,11 +275,12 @@ impl Session {
         self.state = State::Ended;
     }
 
-    fn fail(&mut self, error: ProtocolError) {
+    fn fail(&mut self, error: ProtocolError) -> ProtocolError {
         if self.state == State::Open {
             let _unsent = self.put_close(Some(&CloseFrame::new(error.close_code(), "")));
         }
         self.state = State::Ended;
+        error
     }
 
     fn put_pong(&mut self) -> std::io::Result<()> {

@@ -1,16 +1,11 @@
 //! One attempt to open a WebSocket: name, TCP, tunnel, TLS, upgrade.
 
-use std::{
-    error::Error as StdError,
-    io,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
-use client_core::{ByteStream, Target};
+use client_core::Target;
 use tokio::time::Instant;
 use ws_core::{
-    ClientRequest, Connection, Endpoint, HandshakeError, Keys, Limits, ProxyError, Step,
+    ClientRequest, Connection, Dialer, Endpoint, HandshakeError, Keys, Limits, Step, Stream,
 };
 
 use crate::{
@@ -22,8 +17,7 @@ use crate::{
 /// outbox, which has the bounds that the application chose.
 const MAX_OUT: usize = 64 << 10;
 
-type Io = Box<dyn ByteStream>;
-pub(super) type Socket = Box<Connection<Io>>;
+pub(super) type Socket = Box<Connection<Stream>>;
 
 /// Opens a WebSocket before `deadline`, and names the step that fails.
 pub(super) async fn connect(
@@ -31,129 +25,67 @@ pub(super) async fn connect(
     url: &Endpoint,
     deadline: Instant,
 ) -> Result<Socket, Error> {
-    let attempt = Attempt { config, url, step: Mutex::new(ConnectStep::Tcp) };
-    match tokio::time::timeout_at(deadline, attempt.run()).await {
-        Ok(opened) => opened,
-        Err(_) => Err(Error::Connect(attempt.failure().timed_out())),
+    let request = ClientRequest::new(url)
+        .header("Origin", &url.origin())
+        .map_err(|e| Error::config("endpoint", e.to_string()))?;
+    let limits = Limits::default().max_message(config.max_message_bytes).max_out(MAX_OUT);
+    let dialer = dialer(config).timeout(deadline.saturating_duration_since(Instant::now()));
+    match dialer.connect(url, request, limits, Keys::system()).await {
+        Ok((socket, _)) => Ok(Box::new(socket)),
+        Err(error) => Err(told(error, &config.endpoint)),
     }
 }
 
-struct Attempt<'a> {
-    config: &'a Config,
-    url: &'a Endpoint,
-    /// Where it stands: the deadline, outside, has to name the step it hits.
-    step: Mutex<ConnectStep>,
-}
-
-impl Attempt<'_> {
-    async fn run(&self) -> Result<Socket, Error> {
-        let mut io = self.dial().await?;
-        if let Some(proxy) = &self.config.proxy {
-            self.at(ConnectStep::Proxy);
-            let tunnel = proxy.tunnel(&mut io, &self.url.authority()).await;
-            tunnel.map_err(|e| self.of_proxy(e))?;
-        }
-        if self.url.is_secure() {
-            self.at(ConnectStep::Tls);
-            io = self.secure(io).await?;
-        }
-        self.at(ConnectStep::Upgrade);
-        self.upgrade(io).await
+fn dialer(config: &Config) -> Dialer {
+    let mut dialer = Dialer::new();
+    if let Some(proxy) = &config.proxy {
+        dialer = dialer.proxy(proxy.clone());
     }
-
-    /// Opens a stream to the proxy, or to the service.
-    async fn dial(&self) -> Result<Io, Error> {
-        let (host, port) = match &self.config.proxy {
-            Some(proxy) => (proxy.host(), proxy.port()),
-            None => (self.url.host(), self.url.port()),
-        };
-        if let Some(connector) = &self.config.connector {
-            let opened = connector.connect(Target::new(host, port)).await;
-            return opened.map_err(|e| self.failed(e));
-        }
-        match ws_core::dial(host, port).await {
-            Ok(stream) => Ok(Box::new(stream)),
-            Err(ws_core::Error::Connect { step, source, .. }) => {
-                if step == Step::Dns {
-                    self.at(ConnectStep::Dns);
-                }
-                Err(self.failed(source))
-            }
-            Err(other) => Err(self.failed(other)),
-        }
+    if let Some(connector) = config.connector.clone() {
+        dialer = dialer.open_with(move |host, port| {
+            let connector = connector.clone();
+            async move { connector.connect(Target::new(host, port)).await }
+        });
     }
-
     #[cfg(feature = "tls")]
-    async fn secure(&self, io: Io) -> Result<Io, Error> {
-        match self.config.tls.connect(io, self.url.host()).await {
-            Ok(stream) => Ok(Box::new(stream)),
-            Err(error) => {
-                let failure = self.failure().tls(error.reason().code());
-                Err(Error::Connect(failure.because(error)))
-            }
-        }
+    {
+        dialer = dialer.tls(config.tls.clone());
     }
+    dialer
+}
 
-    #[cfg(not(feature = "tls"))]
-    async fn secure(&self, _io: Io) -> Result<Io, Error> {
-        // The configuration has refused such an endpoint.
-        Err(Error::config("endpoint", "wss:// needs the feature tls"))
+/// A client error means that what we ask for is refused; any other status, that
+/// what answers is no RTM service, or not now.
+fn told(error: ws_core::Error, url: &str) -> Error {
+    if let ws_core::Error::Handshake(HandshakeError::Status { code, reason, retry_after }) = &error
+        && (400..500).contains(code)
+    {
+        let mut refusal = Refusal::new("upgrade", &code.to_string(), reason);
+        refusal.retry_after = *retry_after;
+        return Error::Refused(refusal);
     }
+    let Some(step) = error.step() else { return Error::config("endpoint", error.to_string()) };
+    let mut failure = ConnectError::new(at(step), url);
+    failure.status = error.status();
+    failure.retry_after = error.retry_after();
+    Error::Connect(match error {
+        ws_core::Error::Timeout(_) => failure.timed_out(),
+        ws_core::Error::Connect { source, .. } => failure.because(source),
+        ws_core::Error::Proxy(source) => failure.because(source),
+        ws_core::Error::Handshake(source) => failure.because(source),
+        #[cfg(feature = "tls")]
+        ws_core::Error::Tls(source) => failure.tls(source.reason()).because(source),
+        other => failure.because(other),
+    })
+}
 
-    async fn upgrade(&self, io: Io) -> Result<Socket, Error> {
-        let request = ClientRequest::new(self.url)
-            .header("Origin", &self.url.origin())
-            .map_err(|e| Error::config("endpoint", e.to_string()))?;
-        let limits = Limits::default().max_message(self.config.max_message_bytes).max_out(MAX_OUT);
-        match ws_core::connect(io, request, limits, Keys::system()).await {
-            Ok((socket, _)) => Ok(Box::new(socket)),
-            Err(ws_core::Error::Handshake(HandshakeError::Status { code, reason })) => {
-                Err(self.refused(code, &reason))
-            }
-            Err(ws_core::Error::Handshake(e)) => Err(self.failed(e)),
-            Err(other) => Err(self.failed(other)),
-        }
-    }
-
-    fn at(&self, step: ConnectStep) {
-        *self.step.lock().unwrap_or_else(PoisonError::into_inner) = step;
-    }
-
-    /// A failure of the step where the attempt stands.
-    fn failure(&self) -> ConnectError {
-        let step = *self.step.lock().unwrap_or_else(PoisonError::into_inner);
-        ConnectError::new(step, &self.config.endpoint)
-    }
-
-    fn failed(&self, source: impl StdError + Send + Sync + 'static) -> Error {
-        Error::Connect(self.failure().because(source))
-    }
-
-    fn of_proxy(&self, error: ws_core::Error) -> Error {
-        match error {
-            ws_core::Error::Proxy(error) => {
-                let failure = self.failure();
-                Error::Connect(match &error {
-                    ProxyError::Credentials => failure.status(407).because(error),
-                    ProxyError::Status(status) => {
-                        let status = *status;
-                        failure.status(status).because(error)
-                    }
-                    _ => failure.because(error),
-                })
-            }
-            ws_core::Error::Io(error) => self.failed(error),
-            other => self.failed(io::Error::other(other)),
-        }
-    }
-
-    /// A client error means that what we ask for is refused; any other status,
-    /// that what answers is no RTM service, or not now.
-    fn refused(&self, code: u16, reason: &str) -> Error {
-        match code {
-            400..=499 => Error::Refused(Refusal::new("upgrade", &code.to_string(), reason)),
-            _ => Error::Connect(self.failure().status(code)),
-        }
+const fn at(step: Step) -> ConnectStep {
+    match step {
+        Step::Dns => ConnectStep::Dns,
+        Step::Proxy => ConnectStep::Proxy,
+        Step::Tls => ConnectStep::Tls,
+        Step::Upgrade => ConnectStep::Upgrade,
+        _ => ConnectStep::Tcp,
     }
 }
 

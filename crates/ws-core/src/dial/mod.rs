@@ -1,5 +1,6 @@
-//! TCP connections by name.
+//! TCP connections by name, and what is built on them.
 
+mod dialer;
 mod race;
 
 use std::{io, time::Duration};
@@ -7,6 +8,8 @@ use std::{io, time::Duration};
 use tokio::net::{TcpStream, lookup_host};
 
 use crate::error::{Error, Step};
+
+pub use dialer::{ByteStream, Dialer, Stream};
 
 /// How long an address has before the next one is tried beside it.
 const STAGGER: Duration = Duration::from_millis(250);

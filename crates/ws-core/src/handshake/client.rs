@@ -1,5 +1,7 @@
 //! The client's side of the opening handshake.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tungstenite::{
@@ -132,7 +134,8 @@ impl ClientHandshake {
         let status = head.status();
         if status != StatusCode::SWITCHING_PROTOCOLS {
             let reason = status.canonical_reason().unwrap_or_default().to_owned();
-            return Err(HandshakeError::Status { code: status.as_u16(), reason });
+            let retry_after = retry_after(head.headers());
+            return Err(HandshakeError::Status { code: status.as_u16(), reason, retry_after });
         }
         self.judge(head.headers()).map(Some)
     }
@@ -157,6 +160,17 @@ impl ClientHandshake {
             subprotocol => Ok(Response { subprotocol }),
         }
     }
+}
+
+/// A server that asks for more than a day asks for more than it will remember.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn retry_after(headers: &HeaderMap<HeaderValue>) -> Option<Duration> {
+    let text = headers.get("Retry-After")?.to_str().ok()?.trim();
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    // More digits than a number holds are longer than any bound.
+    let seconds = digits.then(|| text.parse().map_or(u64::MAX, |seconds: u64| seconds))?;
+    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
 }
 
 /// Opens a WebSocket over `io` as the client.

@@ -7,7 +7,7 @@
 mod client;
 mod server;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use bytes::{Buf, BytesMut};
 use tungstenite::{
@@ -42,11 +42,25 @@ pub enum HandshakeError {
         code: u16,
         /// Its standard text, empty if it has none.
         reason: String,
+        /// The whole seconds of its `Retry-After`, at most a day; a date there
+        /// is not read.
+        retry_after: Option<Duration>,
     },
     /// The server selected a subprotocol that was not offered.
     Subprotocol(String),
     /// The head has more than [`Limits::max_headers`] lines.
     TooManyHeaders,
+}
+
+impl HandshakeError {
+    /// Returns the HTTP status with which the server refused.
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for HandshakeError {
@@ -58,7 +72,7 @@ impl fmt::Display for HandshakeError {
             Self::HeadTooBig => f.write_str("the HTTP head is over the limit"),
             Self::Malformed(reason) => write!(f, "not an HTTP head: {reason}"),
             Self::NotUpgrade(header) => write!(f, "no WebSocket upgrade: check {header}"),
-            Self::Status { code, reason } => write!(f, "HTTP status {code} {reason}"),
+            Self::Status { code, reason, .. } => write!(f, "HTTP status {code} {reason}"),
             Self::Subprotocol(name) => write!(f, "subprotocol {name:?} was not offered"),
             Self::TooManyHeaders => f.write_str("too many HTTP headers"),
         }

@@ -63,7 +63,11 @@ fn wrong_answers_are_told_apart() {
     assert!(matches!(judge(right.clone()), Ok(Some(Response { subprotocol: None }))));
     assert!(judge(right.replace("Upgrade\r", "keep-alive, uPGRADE\r")).is_ok());
 
-    let status = |code, reason: &str| HandshakeError::Status { code, reason: reason.into() };
+    let status = |code, reason: &str| HandshakeError::Status {
+        code,
+        reason: reason.into(),
+        retry_after: None,
+    };
     let refused = "HTTP/1.1 403 Nope\r\nContent-Length: 0\r\n\r\n".to_owned();
     assert_eq!(judge(refused), Err(status(403, "Forbidden")));
     let http = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_owned();

@@ -14,7 +14,7 @@ mod keys;
 
 use std::mem::MaybeUninit;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 pub use keys::Keys;
 
@@ -49,19 +49,28 @@ pub fn mask_in_place(data: &mut [u8], key: [u8; 4], phase: usize) {
 /// Appends `src`, masked, to `dst`: copy and XOR in one pass.
 ///
 /// `phase` is as in [`mask_in_place`]. `dst` grows by exactly `src.len()`
-/// bytes.
-pub fn mask_append(dst: &mut BytesMut, src: &[u8], key: [u8; 4], phase: usize) {
-    let key = rotate(key, phase);
-    dst.reserve(src.len());
-    let spare = dst.spare_capacity_mut();
-    let (spare, _) = spare.split_at_mut(src.len());
-    copy_dispatch(src, spare, key);
-    // SAFETY: `reserve` made room for `src.len()` bytes, and `copy_dispatch`
-    // has initialised every byte of that room.
-    unsafe { dst.advance_mut(src.len()) };
+/// bytes; who knows how many are to come reserves room for them first.
+///
+/// # Panics
+///
+/// As [`BufMut::put_slice`], if `dst` cannot grow: `BytesMut` and `Vec` can.
+pub fn mask_append(dst: &mut impl BufMut, mut src: &[u8], key: [u8; 4], mut phase: usize) {
+    assert!(dst.remaining_mut() >= src.len(), "the buffer cannot take the payload");
+    while !src.is_empty() {
+        let spare = dst.chunk_mut();
+        let (now, later) = src.split_at(src.len().min(spare.len()));
+        // SAFETY: `copy_dispatch` only writes, and only initialised bytes.
+        let spare = unsafe { spare.as_uninit_slice_mut() };
+        copy_dispatch(now, spare, rotate(key, phase));
+        // SAFETY: `copy_dispatch` has initialised the first `now.len()` bytes.
+        unsafe { dst.advance_mut(now.len()) };
+        (src, phase) = (later, phase + now.len());
+    }
 }
 
+/// Initialises the first `src.len()` bytes of `dst`, which is at least as long.
 fn copy_dispatch(src: &[u8], dst: &mut [MaybeUninit<u8>], key: [u8; 4]) {
+    let (dst, _) = dst.split_at_mut(src.len());
     #[cfg(target_arch = "x86_64")]
     if src.len() >= WIDE_FROM && is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2, asked one line above.

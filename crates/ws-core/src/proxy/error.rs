@@ -20,6 +20,18 @@ pub enum ProxyError {
     Status(u16),
 }
 
+impl ProxyError {
+    /// Returns the HTTP status with which the proxy refused.
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Credentials => Some(407),
+            Self::Status(status) => Some(*status),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -45,6 +45,13 @@ pub enum TlsReason {
 }
 
 impl TlsReason {
+    /// Returns whether the next attempt will meet the same unless somebody acts:
+    /// the certificate, or how TLS is set up.
+    #[must_use]
+    pub const fn is_lasting(self) -> bool {
+        !matches!(self, Self::Io | Self::NotTls | Self::Refused)
+    }
+
     /// Returns the reason in one word that does not change.
     #[must_use]
     pub const fn code(self) -> &'static str {

@@ -7,6 +7,7 @@ mod text;
 use std::fmt;
 
 pub use text::Utf8Bytes;
+pub(crate) use text::validated;
 
 /// Validates UTF-8 in pieces, and fails at the first byte that cannot be part
 /// of any valid text.

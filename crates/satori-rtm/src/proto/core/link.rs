@@ -89,7 +89,7 @@ impl<R> Core<R> {
         if first || is_terminal(&cause) {
             return self.halt(cause);
         }
-        let delay = self.retry.failed(now);
+        let delay = self.retry.failed(now, cause.advice());
         self.link = Link::Waiting { until: after(now, delay) };
         self.set_state(State::Waiting);
         self.monitor.tell(Event::Waiting { attempt: self.retry.attempt(), delay, cause });

@@ -1,6 +1,12 @@
-//! A WebSocket over any tokio byte stream.
+//! A WebSocket over any tokio byte stream: as one, in two halves, or in a task.
+
+#[cfg(feature = "futures")]
+mod futures;
+mod split;
+mod task;
 
 use std::{
+    borrow::Borrow,
     future::poll_fn,
     io,
     pin::Pin,
@@ -11,10 +17,14 @@ use std::{
 use bytes::Buf;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use split::{Reader, Writer};
+pub use task::{Handle, Queues, Receiver, TrySendError};
+
 use crate::{
+    decode::Found,
     error::{Error, Step},
-    frame::CloseFrame,
-    message::Message,
+    frame::{CloseFrame, OpCode},
+    message::{Message, MessageRef},
     session::Session,
 };
 
@@ -62,6 +72,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    /// [`next`](Self::next) without a copy: the message lies in the connection's
+    /// own buffers until the next call. What a reader that parses at once wants.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn next_ref(&mut self) -> Result<Option<MessageRef<'_>>, Error> {
+        let found = poll_fn(|cx| self.poll_found(cx)).await?;
+        Ok(found.map(|found| self.session.view(found)))
+    }
+
     /// Queues `message` as soon as fewer than [`Limits::max_out`] bytes wait;
     /// it goes out with the next [`next`](Self::next), [`flush`](Self::flush)
     /// or [`close`](Self::close).
@@ -104,6 +129,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// not known. Who must know uses [`feed`](Self::feed).
     pub async fn send(&mut self, message: &Message) -> Result<(), Error> {
         self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// Sends `messages`, all in one write as far as [`Limits::max_out`] goes.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send); some of the messages may have been queued.
+    ///
+    /// [`Limits::max_out`]: crate::Limits::max_out
+    pub async fn send_all(
+        &mut self,
+        messages: impl IntoIterator<Item = impl Borrow<Message>>,
+    ) -> Result<(), Error> {
+        for message in messages {
+            self.feed(message.borrow()).await?;
+        }
         self.flush().await
     }
 
@@ -182,15 +228,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ///
     /// As [`next`](Self::next).
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        let found = ready!(self.poll_found(cx))?;
+        Poll::Ready(Ok(found.map(|found| self.session.take(found))))
+    }
+
+    fn poll_found(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Found>, Error>> {
         for _ in 0..READS_PER_POLL {
-            match self.session.poll_event() {
-                Ok(Some(message)) => {
-                    if matches!(message, Message::Ping(_)) {
+            match self.session.find() {
+                Ok(Some(found)) => {
+                    if found.kind == OpCode::Ping {
                         // The pong goes as far as the socket takes it now; the
                         // rest goes with the next call.
                         let _best_effort = self.poll_flush(cx);
                     }
-                    return Poll::Ready(Ok(Some(message)));
+                    return Poll::Ready(Ok(Some(found)));
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -243,18 +294,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Waits until [`feed`](Self::feed) would queue at once, and writes meanwhile.
+    /// Waits until [`feed`](Self::feed) would answer at once, and writes meanwhile.
     ///
     /// # Errors
     ///
     /// As [`flush`](Self::flush).
     pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.session.has_room() {
+        let ready = |session: &Session| session.has_room() || !session.is_open();
+        if ready(&self.session) {
             return Poll::Ready(Ok(()));
         }
         match self.poll_flush(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            _ if self.session.has_room() => Poll::Ready(Ok(())),
+            _ if ready(&self.session) => Poll::Ready(Ok(())),
             _ => Poll::Pending,
         }
     }
