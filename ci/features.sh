@@ -8,11 +8,14 @@ for package in ws-core realtime-client-core satori-rtm; do
   cargo check --quiet --package "$package"
 done
 cargo check --quiet --package satori-rtm --no-default-features --features client
+cargo check --quiet --package ws-core --no-default-features --features futures
 for features in tls ring webpki-roots aws-lc-rs,platform-verifier ring,aws-lc-rs,webpki-roots,platform-verifier; do
   cargo check --quiet --package ws-core --package satori-rtm --no-default-features \
     --features "${features//,/ }"
 done
 cargo check --quiet --package realtime-sandbox --no-default-features --features satori-rtm
+# Nobody brings cryptography: an error, not a panic.
+cargo test --quiet --package ws-core --no-default-features --features tls --test it t4_no_provider
 echo "feature choices: all build"
 target=wasm32-unknown-unknown
 rustup target list --installed | grep -qx "$target" || rustup target add "$target"

@@ -35,10 +35,9 @@ pub struct Config {
     pub(crate) max_publish_bytes: usize,
     pub(crate) max_message_bytes: usize,
     pub(crate) seed: Option<u64>,
+    /// How a connection is opened; its TLS and its deadline are set when it is.
     #[cfg(feature = "client")]
-    pub(crate) connector: Option<client_core::Connector>,
-    #[cfg(feature = "client")]
-    pub(crate) proxy: Option<ws_core::Proxy>,
+    pub(crate) dialer: ws_core::Dialer,
     #[cfg(feature = "tls")]
     pub(crate) tls: ws_core::Tls,
 }
@@ -68,9 +67,7 @@ impl Config {
             max_message_bytes: 2 << 20,
             seed: None,
             #[cfg(feature = "client")]
-            connector: None,
-            #[cfg(feature = "client")]
-            proxy: None,
+            dialer: ws_core::Dialer::new(),
             #[cfg(feature = "tls")]
             tls: ws_core::Tls::new(),
         }
@@ -170,7 +167,10 @@ impl Config {
     #[cfg(feature = "client")]
     #[must_use]
     pub fn connector(mut self, connector: client_core::Connector) -> Self {
-        self.connector = Some(connector);
+        self.dialer = self.dialer.open_with(move |host, port| {
+            let connector = connector.clone();
+            async move { connector.connect(client_core::Target::new(host, port)).await }
+        });
         self
     }
 
@@ -181,7 +181,7 @@ impl Config {
     #[cfg(feature = "client")]
     #[must_use]
     pub fn proxy(mut self, host: impl Into<String>, port: u16) -> Self {
-        self.proxy = Some(ws_core::Proxy::new(host, port));
+        self.dialer = self.dialer.proxy(ws_core::Proxy::new(host, port));
         self
     }
 
@@ -196,7 +196,17 @@ impl Config {
         user: &str,
         password: &str,
     ) -> Self {
-        self.proxy = Some(ws_core::Proxy::new(host, port).basic(user, password));
+        self.dialer = self.dialer.proxy(ws_core::Proxy::new(host, port).basic(user, password));
+        self
+    }
+
+    /// Reaches the service through the proxy that the environment names, if it
+    /// does: `https_proxy` for `wss://`, `http_proxy` for `ws://`, except for what
+    /// `no_proxy` lists. Asked at each attempt to connect.
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub fn proxy_from_env(mut self) -> Self {
+        self.dialer = self.dialer.proxy_from_env();
         self
     }
 

@@ -8,31 +8,45 @@ use crate::{
     utf8::{Utf8Error, Utf8Stream},
 };
 
-/// Most bytes reserved for a message ahead of its arrival. A header alone must
-/// not make us allocate what it declares.
-const RESERVE_AHEAD: usize = 256 << 10;
+/// Most bytes reserved for a message ahead of its arrival: a header alone must
+/// not make us allocate what it declares. A longer message is kept in blocks of
+/// this size and put together once it is complete, for a single buffer would
+/// have to be copied, or to double, each time it grows.
+const BLOCK: usize = 256 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Assembly {
-    data: Vec<u8>,
+    /// Blocks that are full, in order.
+    full: Vec<Vec<u8>>,
+    /// The block that is being filled; the whole message once it is complete.
+    last: Vec<u8>,
+    len: usize,
+    /// What the message may grow to.
+    most: usize,
     /// Follows a text; a binary message has none.
     utf8: Option<Utf8Stream>,
     fragments: u32,
 }
 
 impl Assembly {
-    /// Begins a message of `kind`.
-    pub(crate) fn new(kind: OpCode) -> Self {
+    /// Begins a message of `kind`, of at most `most` bytes.
+    pub(crate) fn new(kind: OpCode, most: usize) -> Self {
         let utf8 = (kind == OpCode::Text).then(Utf8Stream::new);
-        Self { data: Vec::new(), utf8, fragments: 0 }
+        Self { full: Vec::new(), last: Vec::new(), len: 0, most, utf8, fragments: 0 }
     }
 
+    /// Bytes that have arrived.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The message, once [`finish`](Self::finish) has put it together.
     pub(crate) fn data(&self) -> &[u8] {
-        &self.data
+        &self.last
     }
 
     pub(crate) fn into_data(self) -> Bytes {
-        self.data.into()
+        self.last.into()
     }
 
     pub(crate) const fn fragments(&self) -> u32 {
@@ -54,36 +68,61 @@ impl Assembly {
     /// `done`, and unmasks it with `mask` on the way.
     pub(crate) fn append(
         &mut self,
-        piece: &[u8],
+        mut piece: &[u8],
         missing: usize,
         mask: Option<[u8; 4]>,
-        done: usize,
+        mut done: usize,
     ) -> Result<(), ProtocolError> {
-        self.reserve(piece.len(), missing);
-        let from = self.data.len();
-        match mask {
-            Some(key) => mask_append(&mut self.data, piece, key, done),
-            None => self.data.extend_from_slice(piece),
+        while !piece.is_empty() {
+            self.make_room(missing.max(piece.len()));
+            let from = self.last.len();
+            let (now, later) = piece.split_at(piece.len().min(self.last.capacity() - from));
+            match mask {
+                Some(key) => mask_append(&mut self.last, now, key, done),
+                None => self.last.extend_from_slice(now),
+            }
+            if let Some(utf8) = &mut self.utf8 {
+                utf8.push(self.last.get(from..).unwrap_or_default()).map_err(invalid)?;
+            }
+            self.len += now.len();
+            done += now.len();
+            piece = later;
         }
-        match &mut self.utf8 {
-            Some(utf8) => utf8.push(self.data.get(from..).unwrap_or_default()).map_err(invalid),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
-    /// Checks that a text does not end inside a character.
-    pub(crate) fn finish(&self) -> Result<(), ProtocolError> {
-        self.utf8.as_ref().map_or(Ok(()), |utf8| utf8.finish().map_err(invalid))
+    /// Puts the message together, and checks that a text does not end inside a
+    /// character.
+    pub(crate) fn finish(&mut self) -> Result<(), ProtocolError> {
+        if let Some(utf8) = &self.utf8 {
+            utf8.finish().map_err(invalid)?;
+        }
+        if !self.full.is_empty() {
+            let mut whole = Vec::with_capacity(self.len);
+            // Each block is let go as soon as it is copied.
+            for block in self.full.drain(..) {
+                whole.extend_from_slice(&block);
+            }
+            whole.extend_from_slice(&self.last);
+            self.last = whole;
+        }
+        Ok(())
     }
 
-    /// Grows by what the frame declares or by doubling, for many small frames,
-    /// but never by more than [`RESERVE_AHEAD`] beyond what is here. A vector
-    /// left to itself doubles at any size, and would hold 16 MiB for the 8 that
-    /// came.
-    fn reserve(&mut self, now: usize, missing: usize) {
-        if self.data.capacity() - self.data.len() < now {
-            let ahead = missing.max(self.data.len()).min(RESERVE_AHEAD);
-            self.data.reserve_exact(ahead.max(now));
+    /// Makes room for at least one byte: for what the frame declares, or as much
+    /// again as there is when many small frames come, but for one block at most.
+    fn make_room(&mut self, missing: usize) {
+        if self.last.len() < self.last.capacity() {
+            return;
+        }
+        let bound = self.most.saturating_sub(self.len).clamp(1, BLOCK);
+        let ahead = missing.max(self.len).min(bound);
+        if self.len + ahead <= BLOCK {
+            self.last.reserve_exact(ahead);
+        } else {
+            self.full
+                .extend(Some(std::mem::take(&mut self.last)).filter(|block| !block.is_empty()));
+            self.last = Vec::with_capacity(ahead);
         }
     }
 }

@@ -134,7 +134,7 @@ impl Decoder {
             (Role::Server, None) => return Err(ProtocolError::UnmaskedByClient),
             _ => {}
         }
-        let held = self.message.as_ref().map_or(0, |m| m.data().len());
+        let held = self.message.as_ref().map_or(0, Assembly::len);
         match (header.opcode, &self.message) {
             (OpCode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
             (OpCode::Text | OpCode::Binary, Some(_)) => {
@@ -159,8 +159,8 @@ impl Decoder {
     }
 
     fn begin(&mut self, header: Header) {
-        let kind = header.opcode;
-        self.message.get_or_insert_with(|| Assembly::new(kind)).begin_fragment();
+        let (kind, most) = (header.opcode, self.limits.max_message);
+        self.message.get_or_insert_with(|| Assembly::new(kind, most)).begin_fragment();
         self.frame = Some(Frame { header, done: 0 });
     }
 

@@ -21,11 +21,13 @@ pub(crate) struct Encoder {
     /// Present in the client role, which must mask (RFC 6455, section 5.3).
     keys: Option<Keys>,
     out: BytesMut,
+    /// The most that `out` has held.
+    most: usize,
 }
 
 impl Encoder {
     pub(crate) fn new(keys: Option<Keys>) -> Self {
-        Self { keys, out: BytesMut::new() }
+        Self { keys, out: BytesMut::new(), most: 0 }
     }
 
     /// Appends a message or control frame, in frames of at most `max` bytes of
@@ -55,6 +57,7 @@ impl Encoder {
             Some(key) => mask_append(&mut self.out, payload, key, 0),
             None => self.out.extend_from_slice(payload),
         }
+        self.most = self.most.max(self.out.len());
         Ok(())
     }
 
@@ -66,8 +69,9 @@ impl Encoder {
     /// Drops `written` bytes from the front.
     pub(crate) fn written(&mut self, written: usize) {
         self.out.advance(written.min(self.out.len()));
-        if self.out.is_empty() && self.out.capacity() > KEEP {
-            self.out = BytesMut::new();
+        // The capacity does not tell: what was advanced over is not in it.
+        if self.out.is_empty() && self.most > KEEP {
+            (self.out, self.most) = (BytesMut::new(), 0);
         }
     }
 }

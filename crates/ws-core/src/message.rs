@@ -56,6 +56,17 @@ pub enum MessageRef<'a> {
     Pong(&'a [u8]),
 }
 
+impl MessageRef<'_> {
+    /// Returns the payload's length in bytes.
+    #[must_use]
+    pub const fn payload_len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) | Self::Ping(bytes) | Self::Pong(bytes) => bytes.len(),
+        }
+    }
+}
+
 impl From<MessageRef<'_>> for Message {
     /// Copies the payload.
     fn from(message: MessageRef<'_>) -> Self {

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use client_core::Target;
 use tokio::time::Instant;
-use ws_core::{
-    ClientRequest, Connection, Dialer, Endpoint, HandshakeError, Keys, Limits, Step, Stream,
-};
+use ws_core::{ClientRequest, Connection, Endpoint, HandshakeError, Keys, Limits, Step, Stream};
 
 use crate::{
     config::Config,
@@ -29,29 +26,14 @@ pub(super) async fn connect(
         .header("Origin", &url.origin())
         .map_err(|e| Error::config("endpoint", e.to_string()))?;
     let limits = Limits::default().max_message(config.max_message_bytes).max_out(MAX_OUT);
-    let dialer = dialer(config).timeout(deadline.saturating_duration_since(Instant::now()));
+    let left = deadline.saturating_duration_since(Instant::now());
+    let dialer = config.dialer.clone().timeout(left);
+    #[cfg(feature = "tls")]
+    let dialer = dialer.tls(config.tls.clone());
     match dialer.connect(url, request, limits, Keys::system()).await {
         Ok((socket, _)) => Ok(Box::new(socket)),
         Err(error) => Err(told(error, &config.endpoint)),
     }
-}
-
-fn dialer(config: &Config) -> Dialer {
-    let mut dialer = Dialer::new();
-    if let Some(proxy) = &config.proxy {
-        dialer = dialer.proxy(proxy.clone());
-    }
-    if let Some(connector) = config.connector.clone() {
-        dialer = dialer.open_with(move |host, port| {
-            let connector = connector.clone();
-            async move { connector.connect(Target::new(host, port)).await }
-        });
-    }
-    #[cfg(feature = "tls")]
-    {
-        dialer = dialer.tls(config.tls.clone());
-    }
-    dialer
 }
 
 /// A client error means that what we ask for is refused; any other status, that
@@ -64,7 +46,8 @@ fn told(error: ws_core::Error, url: &str) -> Error {
         refusal.retry_after = *retry_after;
         return Error::Refused(refusal);
     }
-    let Some(step) = error.step() else { return Error::config("endpoint", error.to_string()) };
+    // What is left without a step is the environment's proxy.
+    let Some(step) = error.step() else { return Error::config("proxy", error.to_string()) };
     let mut failure = ConnectError::new(at(step), url);
     failure.status = error.status();
     failure.retry_after = error.retry_after();

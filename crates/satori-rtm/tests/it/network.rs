@@ -3,13 +3,13 @@
 use std::{net::SocketAddr, time::Duration};
 
 use realtime_sandbox::{Authority, Engine, RtmConfig, RtmServer};
-use satori_rtm::{Client, Config, Error, ErrorKind, Subscribe};
+use satori_rtm::{Client, Config, Error, ErrorKind, Event, Subscribe};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
-use crate::support::take;
+use crate::support::{take, within};
 
 /// A server over TLS, its URL, and who signs for it.
 async fn secure(engine: Engine) -> (RtmServer, String, Authority) {
@@ -62,6 +62,53 @@ async fn a_certificate_that_is_not_right_is_an_error_that_says_why() {
     assert_eq!(refused(config).await.code(), "wrong_name");
     let config = Config::new(&url, server.appkey()).tls_root(b"nonsense".to_vec());
     assert_eq!(refused(config).await.code(), "bad_root");
+}
+
+/// Waits for the next event that says when the client tries again.
+async fn next_wait(client: &Client) -> (Duration, Error) {
+    let mut events = client.events();
+    loop {
+        match within(events.next()).await {
+            Some(Event::Waiting { delay, cause, .. }) => return (delay, cause),
+            Some(_) => {}
+            None => panic!("the client ended"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn t1_a_certificate_that_is_not_right_is_tried_again_at_the_longest_wait() {
+    let (server, url, _) = secure(Engine::WsCore).await;
+    let client = Client::new(Config::new(url, server.appkey()).retry_first_connect()).unwrap();
+    let waiting = next_wait(&client);
+    let starting = client.start();
+    let (delay, cause) = tokio::select! {
+        wait = waiting => wait,
+        started = starting => panic!("{started:?}"),
+    };
+    assert_eq!((delay.as_secs(), cause.code()), (10, "unknown_issuer"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn c11_a_service_that_asks_to_be_left_alone_is() {
+    let busy = satori_rtm::Connector::new(|_| async {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        tokio::spawn(async move {
+            let _request = theirs.read(&mut [0; 4096]).await;
+            let answer = b"HTTP/1.1 503 Busy\r\nRetry-After: 60\r\n\r\n";
+            theirs.write_all(answer).await.unwrap();
+        });
+        Ok(ours)
+    });
+    let config = Config::new("ws://rtm.example", "K").connector(busy).retry_first_connect();
+    let client = Client::new(config).unwrap();
+    let (waiting, starting) = (next_wait(&client), client.start());
+    let (delay, cause) = tokio::select! {
+        wait = waiting => wait,
+        started = starting => panic!("{started:?}"),
+    };
+    assert!((60..=72).contains(&delay.as_secs()), "{delay:?}");
+    assert!(matches!(cause, Error::Connect(e) if e.status == Some(503)));
 }
 
 #[tokio::test]

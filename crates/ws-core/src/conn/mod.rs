@@ -143,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// As [`send`](Self::send); some of the messages may have been queued.
     ///
     /// [`Limits::max_out`]: crate::Limits::max_out
-    pub async fn send_all(
+    pub async fn send_batch(
         &mut self,
         messages: impl IntoIterator<Item = impl Borrow<Message>>,
     ) -> Result<(), Error> {

@@ -208,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         self.flush().await
     }
 
-    /// Sends `messages`, as [`Connection::send_all`] does.
+    /// Sends `messages`, as [`Connection::send_batch`] does.
     ///
     /// # Errors
     ///
@@ -216,8 +216,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     ///
     /// # Cancel safety
     ///
-    /// As [`Connection::send_all`].
-    pub async fn send_all(
+    /// As [`Connection::send_batch`].
+    pub async fn send_batch(
         &mut self,
         messages: impl IntoIterator<Item = impl Borrow<Message>>,
     ) -> Result<(), Error> {

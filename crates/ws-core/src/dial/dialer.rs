@@ -51,17 +51,25 @@ type Open = Arc<dyn Fn(String, u16) -> Opening + Send + Sync>;
 #[derive(Clone)]
 pub struct Dialer {
     timeout: Duration,
-    proxy: Option<Proxy>,
+    via: Via,
     open: Option<Open>,
     #[cfg(feature = "tls")]
     tls: crate::tls::Tls,
+}
+
+#[derive(Clone, Debug)]
+enum Via {
+    Nothing,
+    Proxy(Proxy),
+    /// Whatever the environment says at each attempt.
+    Environment,
 }
 
 impl Default for Dialer {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(10),
-            proxy: None,
+            via: Via::Nothing,
             open: None,
             #[cfg(feature = "tls")]
             tls: crate::tls::Tls::new(),
@@ -86,7 +94,15 @@ impl Dialer {
     /// Goes through `proxy`.
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
-        self.proxy = Some(proxy);
+        self.via = Via::Proxy(proxy);
+        self
+    }
+
+    /// Goes through the proxy that the environment names, if it does, as
+    /// [`Proxy::from_env`] says; asked at each attempt.
+    #[must_use]
+    pub fn proxy_from_env(mut self) -> Self {
+        self.via = Via::Environment;
         self
     }
 
@@ -123,7 +139,8 @@ impl Dialer {
     /// - [`Error::Connect`] naming the step that failed.
     /// - [`Error::Proxy`] or [`Error::Tls`] with what was wrong there.
     /// - [`Error::Timeout`] naming the step in which the deadline came.
-    /// - [`Error::Config`] if `secure` is asked for without the feature `tls`.
+    /// - [`Error::Config`] if `secure` is asked for without the feature `tls`, or
+    ///   the environment's proxy cannot be used.
     ///
     /// # Cancel safety
     ///
@@ -165,7 +182,7 @@ impl fmt::Debug for Dialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dialer")
             .field("timeout", &self.timeout)
-            .field("proxy", &self.proxy)
+            .field("via", &self.via)
             .finish_non_exhaustive()
     }
 }
@@ -193,8 +210,13 @@ impl<'a> Attempt<'a> {
     }
 
     async fn stream(&self, secure: bool) -> Result<Stream, Error> {
-        let mut io = self.tcp().await?;
-        if let Some(proxy) = &self.dialer.proxy {
+        let proxy = match &self.dialer.via {
+            Via::Nothing => None,
+            Via::Proxy(proxy) => Some(proxy.clone()),
+            Via::Environment => Proxy::from_env(self.host, self.port, secure)?,
+        };
+        let mut io = self.tcp(proxy.as_ref()).await?;
+        if let Some(proxy) = proxy {
             self.at(Step::Proxy);
             let target = crate::endpoint::authority(self.host, self.port);
             proxy.tunnel(&mut io, &target).await.map_err(|e| self.named(e))?;
@@ -206,8 +228,8 @@ impl<'a> Attempt<'a> {
         Ok(io)
     }
 
-    async fn tcp(&self) -> Result<Stream, Error> {
-        let (host, port) = match &self.dialer.proxy {
+    async fn tcp(&self, proxy: Option<&Proxy>) -> Result<Stream, Error> {
+        let (host, port) = match proxy {
             Some(proxy) => (proxy.host(), proxy.port()),
             None => (self.host, self.port),
         };

@@ -1,5 +1,6 @@
 //! Tunnels through an HTTP proxy by `CONNECT` (RFC 9110, section 9.3.6).
 
+mod env;
 mod error;
 
 use std::fmt;
@@ -215,21 +216,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tells_refusals_apart() {
+    async fn a_head_over_the_limit_or_of_no_http_is_refused() {
         let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(20_000));
-        for (answer, error) in [
-            ("HTTP/1.1 407 Who are you\r\n\r\n", ProxyError::Credentials),
-            ("HTTP/1.1 502 Bad Gateway\r\n\r\n", ProxyError::Status(502)),
-            ("HTTP/1.1 200 OK\r\n", ProxyError::Eof),
-            ("", ProxyError::Eof),
-            ("HTTP/1.1 200 OK\r\n\r\nextra", ProxyError::ExtraBytes),
-            (long.as_str(), ProxyError::Head(HandshakeError::HeadTooBig)),
-        ] {
-            let (_, result) = ask(answer, usize::MAX).await;
-            assert!(matches!(&result, Err(Error::Proxy(e)) if *e == error), "{answer}: {result:?}");
-        }
+        let (_, result) = ask(&long, usize::MAX).await;
+        let too_big = ProxyError::Head(HandshakeError::HeadTooBig);
+        assert!(matches!(&result, Err(Error::Proxy(e)) if *e == too_big), "{result:?}");
         let (_, result) = ask("SSH-2.0-x\r\n\r\n", usize::MAX).await;
-        let head = matches!(result, Err(Error::Proxy(ProxyError::Head(_))));
-        assert!(head);
+        assert!(matches!(result, Err(Error::Proxy(ProxyError::Head(_)))), "{result:?}");
     }
 }

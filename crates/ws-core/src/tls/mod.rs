@@ -163,7 +163,3 @@ fn default_trust(builder: Builder) -> Result<ClientConfig, TlsError> {
 fn default_trust(_builder: Builder) -> Result<ClientConfig, TlsError> {
     Err(TlsError::new(TlsReason::NoRoots, None))
 }
-
-#[cfg(test)]
-#[cfg(feature = "ring")]
-mod tests;

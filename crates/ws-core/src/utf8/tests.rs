@@ -51,6 +51,55 @@ fn agrees_with_std_on_all_strings_of_up_to_four_edge_bytes_in_every_split() {
 }
 
 #[test]
+fn c3_agrees_with_std_on_every_string_of_up_to_three_bytes_in_every_split() {
+    let mut cases = 0_u32;
+    let mut check = |text: &[u8]| {
+        let valid = std::str::from_utf8(text).is_ok();
+        for size in 1..=text.len() {
+            assert_eq!(in_pieces(text, size).is_ok(), valid, "{text:x?} in pieces of {size}");
+            cases += 1;
+        }
+    };
+    for string in 0..1_u32 << 24 {
+        let [_, a, b, c] = string.to_be_bytes();
+        if a == 0 && b == 0 {
+            check(&[c]);
+        }
+        if a == 0 {
+            check(&[b, c]);
+        }
+        check(&[a, b, c]);
+    }
+    assert_eq!(cases, (3 << 24) + (2 << 16) + (1 << 8));
+}
+
+#[test]
+fn c3_agrees_with_std_on_ten_million_random_strings_in_pieces() {
+    let mut state = 0x5eed_0003_u64;
+    let mut below = |n: usize| {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        ((state >> 33) as usize) % n
+    };
+    let (mut text, mut refused) = (Vec::new(), 0);
+    for _ in 0..10_000_000 {
+        text.clear();
+        for _ in 0..1 + below(4) {
+            // Mostly characters of every length, sometimes a byte that is none.
+            let part: &[u8] = [b"a", "é".as_bytes(), "水".as_bytes(), "🦓".as_bytes()][below(4)];
+            text.extend_from_slice(part);
+            if below(3) == 0 {
+                text.truncate(text.len() - below(part.len()));
+                text.push(EDGES[below(EDGES.len())]);
+            }
+        }
+        let valid = std::str::from_utf8(&text).is_ok();
+        refused += u32::from(!valid);
+        assert_eq!(in_pieces(&text, 1 + below(8)).is_ok(), valid, "{text:x?}");
+    }
+    assert!((1_000_000..9_000_000).contains(&refused), "{refused}");
+}
+
+#[test]
 fn fails_at_the_same_byte_wherever_the_text_is_cut() {
     let mut text = "κόσμε zebra 水 🦓 ".repeat(40).into_bytes();
     for at in [0, 1, 63, 64, 65, 300] {

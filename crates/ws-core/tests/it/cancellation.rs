@@ -23,7 +23,14 @@ async fn a_dropped_next_loses_nothing() {
         let mut got = Vec::new();
         let mut drops = 0_usize;
         while got.len() < messages().len() {
-            match poll_times(client.next(), drops % 7).await {
+            // Taken and lent in turn.
+            let next = async {
+                match drops % 2 {
+                    0 => client.next().await,
+                    _ => client.next_ref().await.map(|lent| lent.map(Message::from)),
+                }
+            };
+            match poll_times(next, drops % 7).await {
                 Some(message) => got.push(message.unwrap().unwrap()),
                 None => drops += 1,
             }

@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -133,6 +133,7 @@ fn fragments(message: &Message, rng: &mut Rng) -> Vec<Theirs> {
         Message::Binary(bytes) => (Data::Binary, bytes),
         other => panic!("{other:?}"),
     };
+    // A message in one piece, or in up to 20 fragments.
     let count = 1 + rng.below(20);
     let mut cuts: Vec<usize> = (1..count).map(|_| rng.below(payload.len() + 1)).collect();
     cuts.sort_unstable();
@@ -150,17 +151,48 @@ fn fragments(message: &Message, rng: &mut Rng) -> Vec<Theirs> {
     frames
 }
 
-fn request() -> ClientRequest {
-    let endpoint: Endpoint = "ws://127.0.0.1/chat".parse().unwrap();
-    ClientRequest::new(&endpoint)
+/// The largest frame that ours sends: messages of up to 3,000 bytes go out in up
+/// to 20 fragments.
+const FRAGMENT: usize = 150;
+
+fn limits() -> Limits {
+    Limits::default().max_frame_out(FRAGMENT)
 }
 
-async fn our_client<S: AsyncRead + AsyncWrite + Unpin>(near: S, far: DuplexStream) {
+fn say_the_seed() {
     let _best_effort = writeln!(std::io::stderr(), "seed {SEED:#x}");
-    let client = ws_core::connect(near, request(), Limits::default(), Keys::system());
+}
+
+/// Our client on `near`, their server on `far`.
+async fn our_client<N, F>(near: N, far: F)
+where
+    N: AsyncRead + AsyncWrite + Unpin,
+    F: AsyncRead + AsyncWrite + Unpin,
+{
+    say_the_seed();
+    let endpoint: Endpoint = "ws://127.0.0.1/chat".parse().unwrap();
+    let request = ClientRequest::new(&endpoint);
+    let client = ws_core::connect(near, request, limits(), Keys::system());
     let (client, server) = tokio::join!(client, tokio_tungstenite::accept_async(far));
     let (mut client, server) = (client.unwrap().0, server.unwrap());
     let (got, sent) = tokio::join!(ours(&mut client, SEED), theirs(server, SEED + 1));
+    assert_eq!(got, script(SEED + 1));
+    assert_eq!(sent, script(SEED));
+}
+
+/// Our server on `far`, their client on `near`.
+async fn our_server<N, F>(near: N, far: F)
+where
+    N: AsyncRead + AsyncWrite + Unpin,
+    F: AsyncRead + AsyncWrite + Unpin,
+{
+    say_the_seed();
+    let server =
+        async { ws_core::accept(far, limits()).await.unwrap().accept(None).await.unwrap() };
+    let client = tokio_tungstenite::client_async("ws://127.0.0.1/chat", near);
+    let (mut server, client) = tokio::join!(server, client);
+    let client = client.unwrap().0;
+    let (got, sent) = tokio::join!(ours(&mut server, SEED), theirs(client, SEED + 1));
     assert_eq!(got, script(SEED + 1));
     assert_eq!(sent, script(SEED));
 }
@@ -173,15 +205,31 @@ async fn agrees_with_a_tungstenite_server_on_10_000_messages() {
 
 #[tokio::test]
 async fn agrees_with_a_tungstenite_client_on_10_000_messages() {
-    let _best_effort = writeln!(std::io::stderr(), "seed {SEED:#x}");
     let (near, far) = tokio::io::duplex(1 << 16);
-    let server = async {
-        ws_core::accept(far, Limits::default()).await.unwrap().accept(None).await.unwrap()
-    };
-    let client = tokio_tungstenite::client_async("ws://127.0.0.1/chat", near);
-    let (mut server, client) = tokio::join!(server, client);
-    let client = client.unwrap().0;
-    let (got, sent) = tokio::join!(ours(&mut server, SEED), theirs(client, SEED + 1));
-    assert_eq!(got, script(SEED + 1));
-    assert_eq!(sent, script(SEED));
+    our_server(near, far).await;
+}
+
+#[cfg(feature = "ring")]
+mod over_tls {
+    use super::*;
+    use crate::certificates::Authority;
+
+    #[tokio::test]
+    async fn agrees_with_a_tungstenite_server_on_10_000_messages_over_tls() {
+        let authority = Authority::new("ours");
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let (tls, acceptor) = (authority.tls(), authority.server("127.0.0.1"));
+        let (near, far) = tokio::join!(tls.connect(near, "127.0.0.1"), acceptor.accept(far));
+        our_client(near.unwrap(), far.unwrap()).await;
+    }
+
+    #[tokio::test]
+    async fn agrees_with_a_tungstenite_client_on_10_000_messages_over_tls() {
+        let authority = Authority::new("ours");
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let (connector, acceptor) = (authority.connector(), authority.server("127.0.0.1"));
+        let name = "127.0.0.1".try_into().unwrap();
+        let (near, far) = tokio::join!(connector.connect(name, near), acceptor.accept(far));
+        our_server(near.unwrap(), far.unwrap()).await;
+    }
 }
