@@ -16,5 +16,6 @@ mod life;
 mod network;
 mod refusals;
 mod requests;
+mod service;
 mod subscriptions;
 mod support;

@@ -136,8 +136,12 @@ impl<R> Core<R> {
         let refusal = pdu.refusal(pdu::SUBSCRIBE);
         let Some(sub) = self.subscriptions.get_mut(channel) else { return self.stray() };
         let restoring = sub.options.is_none() && sub.position.is_some() && !sub.is_leaving();
-        // The service no longer keeps what we have not seen: say so, go on.
-        if restoring && matches!(refusal.code.as_str(), "expired_position" | "invalid_format") {
+        // The service no longer keeps what we have not seen, or does not take the
+        // position that it gave us itself: say so, go on. It is asked once more,
+        // without a position, and only if it is not about rights or quotas.
+        let lasting =
+            matches!(&*refusal.code, "authorization_denied" | "subscription_quota_exceeded");
+        if restoring && !lasting {
             sub.position = None;
             sub.phase = Phase::Waiting;
             self.tell_gap(channel, GapReason::Expired, None);

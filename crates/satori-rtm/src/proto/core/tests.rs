@@ -260,6 +260,30 @@ fn a_subscription_that_cannot_be_restored_ends_with_the_words_of_the_service() {
     assert_eq!(take(&mut reader), ["ended authorization_denied"]);
 }
 
+/// A compatible server may give a position that it does not take itself, and say
+/// so in words of its own.
+#[test]
+fn a_position_that_the_service_does_not_take_is_given_up_once() {
+    let mut bench = Bench::live();
+    let mut reader = bench.subscribe('u');
+    bench.sent();
+    bench.receive(r#"{"action":"rtm/subscribe/ok","id":0,"body":{"position":"1:40"}}"#);
+    bench.core.disconnected(bench.now, lost());
+    bench.advance(Duration::from_secs(1));
+    bench.connect();
+    bench.sent();
+    let refused = |id| {
+        format!(
+            r#"{{"action":"rtm/subscribe/error","id":{id},"body":{{"error":"Invalid: 1:40"}}}}"#
+        )
+    };
+    bench.receive(&refused(0));
+    assert_eq!(take(&mut reader), [format!("{:?} None", GapReason::Expired)]);
+    assert_eq!(bench.sent(), [r#"{"action":"rtm/subscribe","id":1,"body":{"channel":"c"}}"#]);
+    bench.receive(&refused(1));
+    assert_eq!(take(&mut reader), ["ended Invalid: 1:40"]);
+}
+
 #[test]
 fn a_refused_appkey_stops_the_client_and_tells_everyone() {
     let mut bench = Bench::live();

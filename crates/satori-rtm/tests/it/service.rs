@@ -1,0 +1,239 @@
+//! What holds on any RTM service, over real sockets: the sandbox, or the server
+//! that `SATORI_RTM_URL`, `SATORI_RTM_APPKEY`, `SATORI_RTM_ROLE` and
+//! `SATORI_RTM_ROLE_SECRET` name. Nothing here knows which.
+
+use std::{cell::Cell, env, io::Write, net::SocketAddr, time::Duration};
+
+use realtime_sandbox::{
+    Action, At, Auditor, Direction, Engine, Faults, Proxy, RtmConfig, RtmServer, Rule, Verdict,
+};
+use satori_rtm::{Client, Config, Delivery, Error, ErrorKind, Subscribe, Subscription};
+use serde_json::{Value, json};
+
+use crate::support::within;
+
+const MESSAGES: usize = 100;
+
+struct Service {
+    address: SocketAddr,
+    appkey: String,
+    role: String,
+    role_secret: String,
+    /// The sandbox, if it is one: it lives as long as this.
+    _sandbox: Option<RtmServer>,
+}
+
+impl Service {
+    async fn new() -> Self {
+        let var = |name: &str| env::var(format!("SATORI_RTM_{name}"));
+        if let Ok(url) = var("URL") {
+            let address = url.trim_start_matches("ws://").trim_end_matches('/');
+            return Self {
+                address: address.parse().expect("SATORI_RTM_URL is ws://ADDRESS:PORT"),
+                appkey: var("APPKEY").unwrap(),
+                role: var("ROLE").unwrap(),
+                role_secret: var("ROLE_SECRET").unwrap(),
+                _sandbox: None,
+            };
+        }
+        let sandbox = RtmServer::new(RtmConfig::default(), Engine::Tungstenite);
+        sandbox.listen(0).await.unwrap();
+        Self {
+            address: sandbox.address().unwrap(),
+            appkey: sandbox.appkey().to_owned(),
+            role: sandbox.role().to_owned(),
+            role_secret: sandbox.role_secret().to_owned(),
+            _sandbox: Some(sandbox),
+        }
+    }
+
+    fn config(&self, address: SocketAddr) -> Config {
+        Config::new(format!("ws://{address}"), &*self.appkey)
+            .role(&*self.role, self.role_secret.as_str())
+    }
+
+    async fn connect(&self) -> Client {
+        within(Client::connect(self.config(self.address))).await.unwrap()
+    }
+
+    /// Connects through a proxy that resets the connection once, in the frame
+    /// that `rule` names.
+    async fn connect_cut(&self, rule: Rule) -> (Client, Proxy) {
+        let faults = Faults::default();
+        faults.add(rule);
+        let proxy = Proxy::tcp(self.address, faults).await.unwrap();
+        let config = self.config(proxy.address().unwrap());
+        (within(Client::connect(config)).await.unwrap(), proxy)
+    }
+}
+
+/// Notes deliveries and gaps until `count` messages or a gap came, and whatever
+/// comes in a moment after that: nothing may come twice.
+async fn consume(auditor: &Auditor, subscription: &mut Subscription, count: usize) {
+    let mut came = 0;
+    loop {
+        let next = match came < count {
+            true => within(subscription.next()).await,
+            false => {
+                let moment = Duration::from_millis(300);
+                match tokio::time::timeout(moment, subscription.next()).await {
+                    Ok(next) => next,
+                    Err(_) => return,
+                }
+            }
+        };
+        match next {
+            Some(Delivery::Message(message)) => {
+                came += 1;
+                auditor.delivered("subscriber", message.json());
+            }
+            Some(Delivery::Gap(gap)) => auditor.gap("subscriber", gap.missed),
+            other => panic!("after {came}: {other:?}"),
+        }
+    }
+}
+
+async fn publish(auditor: &Auditor, client: &Client, channel: &str) {
+    for n in 1..=MESSAGES {
+        let message = n.to_string();
+        auditor.accepted(channel, &message);
+        within(client.publish(channel, &n)).await.unwrap();
+        auditor.acknowledged(channel, &message);
+        // What a service stores is known from what it says.
+        auditor.received(channel, &message);
+    }
+}
+
+/// One line for people and programs; fails if the books do not add up.
+fn report(test: &str, verdict: &Verdict, cuts: u64) {
+    let line = json!({
+        "test": test, "published": verdict.published, "acknowledged": verdict.acknowledged,
+        "delivered": verdict.delivered, "lost": verdict.lost(),
+        "duplicated": verdict.duplicated(), "gaps": verdict.gaps, "cuts": cuts,
+    });
+    let _best_effort = writeln!(std::io::stderr(), "{line}");
+    assert!(verdict.findings.is_empty(), "{:?}", verdict.findings);
+    assert_eq!((verdict.published, verdict.acknowledged), (100, 100));
+}
+
+#[tokio::test]
+async fn a_subscriber_that_is_cut_off_resumes_where_it_was() {
+    let service = Service::new().await;
+    let cut = Rule::new(Direction::ToClient, At::Frame(MESSAGES as u64 / 2), Action::Reset);
+    let (subscriber, proxy) = service.connect_cut(cut).await;
+    let publisher = service.connect().await;
+    let auditor = Auditor::default();
+    let mut live = within(subscriber.subscribe("service-live", Subscribe::new())).await.unwrap();
+    auditor.subscribed("subscriber", "service-live");
+    tokio::join!(
+        publish(&auditor, &publisher, "service-live"),
+        consume(&auditor, &mut live, MESSAGES)
+    );
+    let verdict = auditor.verdict();
+    report("service: subscriber cut off", &verdict, proxy.faults().struck());
+    assert_eq!((verdict.delivered, verdict.gaps, proxy.faults().struck()), (100, 0, 1));
+    assert_eq!(subscriber.stats().connects, 2);
+    for client in [subscriber, publisher] {
+        assert!(within(client.close(Duration::from_secs(5))).await.is_clean());
+    }
+}
+
+#[tokio::test]
+async fn a_publisher_that_is_cut_off_sends_again_what_was_not_acknowledged() {
+    let service = Service::new().await;
+    let cut = Rule::new(Direction::ToServer, At::Frame(MESSAGES as u64 / 2), Action::Reset);
+    let (publisher, proxy) = service.connect_cut(cut).await;
+    let subscriber = service.connect().await;
+    let auditor = Auditor::default();
+    let mut live = within(subscriber.subscribe("service-sent", Subscribe::new())).await.unwrap();
+    auditor.subscribed("subscriber", "service-sent");
+    tokio::join!(
+        publish(&auditor, &publisher, "service-sent"),
+        consume(&auditor, &mut live, MESSAGES)
+    );
+    report("service: publisher cut off", &auditor.verdict(), proxy.faults().struck());
+    assert_eq!((publisher.stats().connects, proxy.faults().struck()), (2, 1));
+}
+
+/// Nothing was delivered before the cut: all that the client has to go on from
+/// is what the service answered to the subscription.
+#[tokio::test]
+async fn a_subscriber_cut_off_before_its_first_message_goes_on_or_says_what_it_may_have_missed() {
+    let service = Service::new().await;
+    // Two answers to the authentication, one to the subscription; the fourth is
+    // cut, and asked for again.
+    let cut = Rule::new(Direction::ToClient, At::Frame(3), Action::Reset);
+    let (subscriber, proxy) = service.connect_cut(cut).await;
+    let mut quiet = within(subscriber.subscribe("service-quiet", Subscribe::new())).await.unwrap();
+    let auditor = Auditor::default();
+    auditor.subscribed("subscriber", "service-quiet");
+    let nothing = within(subscriber.read::<Value>("service-nothing")).await.unwrap();
+    assert_eq!((nothing, proxy.faults().struck()), (Value::Null, 1));
+    // A service that refuses the position may close the connection over it, so
+    // that the first messages can be among those that are missing.
+    let publisher = service.connect().await;
+    let enough = Cell::new(false);
+    let publishing = async {
+        let mut n = 0;
+        while !enough.get() {
+            n += 1;
+            let message = n.to_string();
+            auditor.accepted("service-quiet", &message);
+            within(publisher.publish("service-quiet", &n)).await.unwrap();
+            auditor.acknowledged("service-quiet", &message);
+            auditor.received("service-quiet", &message);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let consuming = async {
+        take_some(&auditor, &mut quiet).await;
+        enough.set(true);
+    };
+    tokio::join!(publishing, consuming);
+    consume(&auditor, &mut quiet, 0).await;
+    let verdict = auditor.verdict();
+    assert!(verdict.findings.is_empty(), "{:?}", verdict.findings);
+    assert!(verdict.gaps > 0 || verdict.delivered == verdict.published);
+}
+
+/// Takes ten messages, and what is said of gaps.
+async fn take_some(auditor: &Auditor, subscription: &mut Subscription) {
+    let mut came = 0;
+    while came < 10 {
+        match within(subscription.next()).await {
+            Some(Delivery::Message(message)) => {
+                came += 1;
+                auditor.delivered("subscriber", message.json());
+            }
+            Some(Delivery::Gap(gap)) => auditor.gap("subscriber", gap.missed),
+            other => panic!("after {came}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_value_is_written_read_and_deleted_on_any_service() {
+    let service = Service::new().await;
+    let client = service.connect().await;
+    let value = json!({"who": "zebra", "where": [34.1, -118.2], "deep": {"a": [null, true]}});
+    within(client.write("service-value", &value)).await.unwrap();
+    assert_eq!(within(client.read::<Value>("service-value")).await.unwrap(), value);
+    within(client.write("service-value", "other")).await.unwrap();
+    assert_eq!(within(client.read::<String>("service-value")).await.unwrap(), "other");
+    within(client.delete("service-value")).await.unwrap();
+    assert_eq!(within(client.read::<Value>("service-value")).await.unwrap(), Value::Null);
+}
+
+async fn refused(config: Config) -> Error {
+    within(Client::connect(config)).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn strangers_are_refused_by_any_service() {
+    let service = Service::new().await;
+    let url = format!("ws://{}", service.address);
+    let error = refused(Config::new(&url, "no-such-appkey")).await;
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, "403"), "{error:?}");
+    let wrong = Config::new(&url, &*service.appkey).role(&*service.role, "not the secret");
+    assert_eq!(refused(wrong).await.kind(), ErrorKind::Refused);
+}
