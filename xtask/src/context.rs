@@ -121,7 +121,8 @@ impl Context {
         Ok(folders)
     }
 
-    fn command(&self, program: &str, args: &[&str]) -> Command {
+    /// A program to be run in the workspace.
+    pub(crate) fn command(&self, program: &str, args: &[&str]) -> Command {
         // The cargo that runs us, so that a chosen toolchain stays chosen.
         let program = match program {
             "cargo" => std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),

@@ -5,7 +5,9 @@
 mod ci;
 mod context;
 mod demo;
+mod interop;
 mod package;
+mod peers;
 mod test;
 mod tidy;
 
@@ -19,6 +21,10 @@ cargo xtask VERB
   demo [CRATE] [OPTIONS]  start local servers, publish, subscribe, cut the
                           connections, and say what was lost; --help for options
   test [CRATE]            run all tests, offline: of one crate or of all
+  interop [CRATE] [--require NAME,..]
+                          run our clients on servers, and our servers under
+                          clients, that others wrote
+  peers [up|down NAME]    list those; install and start one, or end it
   tidy                    check lengths, manifests, layers, budgets, documents
   ci [JOB]                run the jobs of ci/, or one of them
   package                 make and verify the archives for crates.io
@@ -45,6 +51,8 @@ fn run(context: &Context, verb: Option<&str>, args: &[String]) -> Result<(), Fai
     match verb {
         Some("demo") => demo::run(context, args),
         Some("test") => test::run(context, args),
+        Some("interop") => interop::run(context, args),
+        Some("peers") => peers::run(context, args),
         Some("tidy") => tidy::run(context),
         Some("ci") => ci::run(context, args),
         Some("package") => package::run(context),

@@ -30,7 +30,7 @@ pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
 /// Whether a file belongs to a pure layer.
 fn is_pure(path: &str) -> bool {
     let core = path.starts_with("crates/client-core/src/") && !path.ends_with("connector.rs");
-    let frames = ["session", "decode", "encode", "frame/", "utf8/", "mask/mod"];
+    let frames = ["session", "assembly", "decode", "encode", "frame/", "utf8/", "mask/mod"];
     let frames = frames.iter().any(|part| path.starts_with(&format!("crates/ws-core/src/{part}")));
     core || frames || path.contains("/src/proto/")
 }
