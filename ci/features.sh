@@ -3,7 +3,7 @@
 # build where there is no operating system.
 set -euo pipefail
 export RUSTFLAGS="-D warnings"
-for package in ws-core realtime-client-core satori-rtm; do
+for package in ws-core realtime-client-core satori-rtm cent; do
   cargo check --quiet --package "$package" --no-default-features
   cargo check --quiet --package "$package"
 done
@@ -19,5 +19,5 @@ cargo test --quiet --package ws-core --no-default-features --features tls --test
 echo "feature choices: all build"
 target=wasm32-unknown-unknown
 rustup target list --installed | grep -qx "$target" || rustup target add "$target"
-cargo build --quiet --package ws-core --package satori-rtm --no-default-features --target "$target"
+cargo build --quiet --package ws-core --package satori-rtm --package cent --no-default-features --target "$target"
 echo "$target: the cores build"

@@ -96,6 +96,7 @@ impl Context {
         // The folders are named as people speak; two packages say on crates.io
         // what they belong to.
         let package = match name {
+            "cent" => "cent",
             "client-core" => "realtime-client-core",
             "sandbox" => "realtime-sandbox",
             "satori-rtm" => "satori-rtm",

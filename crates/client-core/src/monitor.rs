@@ -2,12 +2,9 @@
 
 use std::{
     fmt,
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
-
-use futures_core::Stream;
 
 use crate::{
     inbox::{InboxLimits, Overflow, Reader, Received, Writer, inbox},
@@ -113,16 +110,12 @@ impl<E> fmt::Debug for Monitor<E> {
 #[derive(Debug)]
 pub struct Events<E>(Reader<Event<E>>);
 
-impl<E> Stream for Events<E> {
+#[cfg(feature = "stream")]
+impl<E> futures_core::Stream for Events<E> {
     type Item = Event<E>;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event<E>>> {
-        self.get_mut().0.poll_recv(cx).map(|received| {
-            received.map(|received| match received {
-                Received::Item(event) => event,
-                Received::Dropped(count) => Event::Dropped { what: Dropped::Events, count },
-            })
-        })
+    fn poll_next(self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event<E>>> {
+        self.get_mut().poll_event(cx)
     }
 }
 
@@ -133,7 +126,16 @@ impl<E> Events<E> {
     ///
     /// Cancel safe: an event is taken only when the future is ready.
     pub async fn next(&mut self) -> Option<Event<E>> {
-        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+        std::future::poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event<E>>> {
+        self.0.poll_recv(cx).map(|received| {
+            received.map(|received| match received {
+                Received::Item(event) => event,
+                Received::Dropped(count) => Event::Dropped { what: Dropped::Events, count },
+            })
+        })
     }
 }
 
@@ -144,7 +146,7 @@ mod tests {
     use super::*;
 
     fn next(events: &mut Events<&'static str>) -> Poll<Option<Event<&'static str>>> {
-        Pin::new(events).poll_next(&mut Context::from_waker(Waker::noop()))
+        events.poll_event(&mut Context::from_waker(Waker::noop()))
     }
 
     #[test]

@@ -1,0 +1,127 @@
+//! Several commands in one request, and what came of each.
+
+use std::marker::PhantomData;
+
+use super::{Client, read};
+use crate::{
+    config::Config,
+    error::Error,
+    proto::{Command, Outcome},
+    requests::{Request, command},
+};
+
+/// Commands that are sent in one request. They run in order, and one that fails
+/// does not stop the others.
+#[derive(Debug)]
+#[must_use = "a batch is sent by send()"]
+pub struct Batch<'a> {
+    client: &'a Client,
+    commands: Vec<Command>,
+    parallel: bool,
+}
+
+/// Stands for one command of a batch, and takes its reply.
+#[derive(Debug)]
+#[must_use = "the ticket takes the reply"]
+pub struct Ticket<R> {
+    at: usize,
+    request: PhantomData<fn() -> R>,
+}
+
+/// What came of a batch.
+#[derive(Debug)]
+pub struct Replies {
+    config: Config,
+    outcomes: Vec<(String, Outcome)>,
+}
+
+impl Client {
+    /// Begins a batch.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn example(client: &cent::Client) -> Result<(), cent::Error> {
+    /// let mut batch = client.batch();
+    /// let news = batch.add(cent::Publish::new("news", "zebra"))?;
+    /// let who = batch.add(cent::Presence::new("news"))?;
+    /// let replies = batch.send()?;
+    /// println!("{:?} {:?}", replies.take(news)?, replies.take(who)?);
+    /// # Ok(()) }
+    /// ```
+    pub const fn batch(&self) -> Batch<'_> {
+        Batch { client: self, commands: Vec::new(), parallel: false }
+    }
+}
+
+impl Batch<'_> {
+    /// Adds a call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] and [`Error::Misuse`], as [`Client::call`]; the
+    /// batch is as it was.
+    pub fn add<R: Request>(&mut self, request: R) -> Result<Ticket<R>, Error> {
+        let config = &self.client.config;
+        let command = command(request, config.version, config.relaxed)?;
+        self.commands.push(command);
+        Ok(Ticket { at: self.commands.len() - 1, request: PhantomData })
+    }
+
+    /// Lets the server run the commands side by side, so that what they do may
+    /// come in another order. v5.2 and later.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] on a version that would not.
+    pub fn parallel(mut self) -> Result<Self, Error> {
+        crate::proto::guard::check(self.client.config.version, "batch", ["parallel"])?;
+        self.parallel = true;
+        Ok(self)
+    }
+
+    /// Sends the commands; an empty batch sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Request`] if the request fails as a whole:
+    /// [`RequestError::in_doubt`](crate::RequestError::in_doubt) says how many
+    /// commands may have been carried out.
+    pub fn send(self) -> Result<Replies, Error> {
+        let outcomes = match self.commands.is_empty() {
+            true => Vec::new(),
+            false => self.client.exchange(&self.commands, self.parallel)?,
+        };
+        let params = self.commands.into_iter().map(|command| command.params);
+        let config = Config::clone(&self.client.config);
+        Ok(Replies { config, outcomes: params.zip(outcomes).collect() })
+    }
+}
+
+impl Replies {
+    /// Takes the reply to one command.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Response`] if the server refused the command.
+    /// - [`Error::Request`] if its reply cannot be read.
+    /// - [`Error::Misuse`] for a ticket of another batch.
+    pub fn take<R: Request>(&self, ticket: Ticket<R>) -> Result<R::Reply, Error> {
+        let Some((params, outcome)) = self.outcomes.get(ticket.at) else {
+            return Err(Error::misuse("ticket", "the ticket belongs to another batch"));
+        };
+        read::<R>(&self.config, outcome, params)
+    }
+
+    /// Returns how many commands were answered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.outcomes.len()
+    }
+
+    /// Returns whether there was no command.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.outcomes.is_empty()
+    }
+}

@@ -1,0 +1,210 @@
+//! The client: calls, batches and the buffer of the original.
+
+mod batch;
+mod buffer;
+#[cfg(feature = "blocking")]
+mod http;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex},
+};
+
+use serde::Serialize;
+
+pub use batch::{Batch, Replies, Ticket};
+pub use buffer::Item;
+
+use crate::{
+    config::Config,
+    error::{Error, RequestError},
+    proto::{Command, HttpAnswer, Outcome, decode, encode},
+    requests::{
+        Broadcast, Broadcasted, ChannelInfo, Channels, ClientInfo, Disconnect, History,
+        HistoryResult, Info, Node, Presence, Publish, Published, ReadError, Reply, Request,
+        Unsubscribe, User, command,
+    },
+    transport::{Outgoing, Transport},
+};
+
+/// A client of one server; a clone is cheap and shares its connections and its
+/// buffer.
+///
+/// Calls block until the server has answered or [`Config::timeout`] is over.
+#[derive(Clone)]
+pub struct Client {
+    config: Arc<Config>,
+    base: Arc<str>,
+    transport: Arc<dyn Transport>,
+    buffer: Arc<Mutex<Vec<Command>>>,
+}
+
+impl Client {
+    /// A client over HTTP connections that are kept alive.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] naming the option that cannot be used.
+    #[cfg(feature = "blocking")]
+    pub fn new(config: Config) -> Result<Self, Error> {
+        if config.address.starts_with("https://") {
+            return Err(Error::config("address", "https:// is not there yet"));
+        }
+        Self::with_transport(config, http::Http::new())
+    }
+
+    /// A client over a transport of the application's.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_transport(
+        config: Config,
+        transport: impl Transport + 'static,
+    ) -> Result<Self, Error> {
+        let base = config.validate()?.into();
+        let (config, transport) = (Arc::new(config), Arc::new(transport));
+        Ok(Self { config, base, transport, buffer: Arc::default() })
+    }
+
+    /// Makes any call.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Unsupported`] if the configured version does not know the
+    ///   method or a field.
+    /// - [`Error::Misuse`] for what a server does badly with, and while commands
+    ///   wait in the buffer.
+    /// - [`Error::Request`] if the request fails, [`Error::Response`] if the
+    ///   server refuses.
+    pub fn call<R: Request>(&self, request: R) -> Result<R::Reply, Error> {
+        if !self.buffered().is_empty() {
+            let reason = "commands wait to be sent: call send() or reset() first";
+            return Err(Error::misuse("not_empty", reason));
+        }
+        let command = command(request, self.config.version, self.config.relaxed)?;
+        let params = command.params.clone();
+        let outcome = self.exchange(&[command], false)?.pop();
+        let outcome = outcome.ok_or_else(|| decode_error(1, None))?;
+        read::<R>(&self.config, &outcome, &params)
+    }
+
+    /// Publishes `data` into `channel`.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub fn publish<T>(&self, channel: &str, data: &T) -> Result<Published, Error>
+    where
+        T: Serialize + ?Sized,
+    {
+        self.call(Publish::new(channel, data))
+    }
+
+    /// Publishes `data` into each of `channels`, and says what came of each.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub fn broadcast<T>(&self, channels: &[&str], data: &T) -> Result<Vec<Broadcasted>, Error>
+    where
+        T: Serialize + ?Sized,
+    {
+        self.call(Broadcast::new(channels, data))
+    }
+
+    /// Ends all subscriptions of `user`; [`Unsubscribe`] has one channel.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub fn unsubscribe<'a>(&self, user: impl Into<User<'a>>) -> Result<(), Error> {
+        self.call(Unsubscribe::all(user))
+    }
+
+    /// Closes all connections of `user`.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub fn disconnect<'a>(&self, user: impl Into<User<'a>>) -> Result<(), Error> {
+        self.call(Disconnect::new(user))
+    }
+
+    /// Returns who is subscribed to `channel`, by client id.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub fn presence(&self, channel: &str) -> Result<BTreeMap<String, ClientInfo>, Error> {
+        self.call(Presence::new(channel))
+    }
+
+    /// Returns all that `channel` keeps, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub fn history(&self, channel: &str) -> Result<HistoryResult, Error> {
+        self.call(History::new(channel))
+    }
+
+    /// Returns the channels that have subscribers.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub fn channels(&self) -> Result<BTreeMap<String, ChannelInfo>, Error> {
+        self.call(Channels::new())
+    }
+
+    /// Returns the nodes of the server and what they count: `stats` in v1.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub fn info(&self) -> Result<Vec<Node>, Error> {
+        self.call(Info)
+    }
+
+    /// Sends `commands` in one request.
+    fn exchange(&self, commands: &[Command], parallel: bool) -> Result<Vec<Outcome>, Error> {
+        let dialect = self.config.dialect();
+        let request = encode(dialect, &self.config.credential, commands, parallel);
+        let url = format!("{}{}", self.base, request.path);
+        let timeout = self.config.timeout;
+        let outgoing =
+            Outgoing { url: &url, headers: &request.headers, body: &request.body, timeout };
+        let incoming = self.transport.send(outgoing).map_err(|e| e.with_doubt(commands.len()))?;
+        let answer = HttpAnswer { status: incoming.status, body: &incoming.body };
+        decode(dialect, commands, commands.len() != 1, answer).map_err(|mut error| {
+            error.retry_after = incoming.retry_after;
+            Error::Request(error)
+        })
+    }
+}
+
+/// Reads the outcome of a command that was made of an `R`.
+fn read<R: Request>(config: &Config, outcome: &Outcome, params: &str) -> Result<R::Reply, Error> {
+    let result = outcome.as_deref();
+    let reply = Reply { version: config.version, result, params };
+    R::read(reply).map_err(|error| match error {
+        ReadError::Api(error) => Error::Response(error),
+        ReadError::Shape(error) => decode_error(1, Some(error)),
+    })
+}
+
+fn decode_error(in_doubt: usize, source: Option<serde_json::Error>) -> Error {
+    let error = RequestError::new(crate::error::Failure::Decode, in_doubt);
+    Error::Request(match source {
+        Some(source) => error.because(source),
+        None => error,
+    })
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("config", &self.config).finish_non_exhaustive()
+    }
+}

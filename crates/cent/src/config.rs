@@ -1,0 +1,176 @@
+//! Which server, which version of it, and how it is called.
+
+use std::{fmt, time::Duration};
+
+use crate::{
+    error::Error,
+    proto::Credential,
+    version::{Dialect, Version},
+};
+
+/// How to reach a Centrifugo. The generation is named, never guessed: the same
+/// request means different things to different ones.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// let config = cent::Config::v6("http://127.0.0.1:8000", "my-api-key")
+///     .timeout(Duration::from_secs(3));
+/// ```
+#[derive(Clone)]
+pub struct Config {
+    pub(crate) address: String,
+    exact: bool,
+    pub(crate) version: Version,
+    pub(crate) credential: Credential,
+    pub(crate) timeout: Duration,
+    pub(crate) relaxed: bool,
+}
+
+impl Config {
+    fn new(address: impl Into<String>, major: u8, credential: Credential) -> Self {
+        // The original waits a second.
+        let timeout = Duration::from_secs(if major <= 1 { 1 } else { 10 });
+        let version = Version::newest(major);
+        let address = address.into();
+        Self { address, exact: false, version, credential, timeout, relaxed: false }
+    }
+
+    /// Centrifugo 0.x and its Python predecessor: the project's key and secret.
+    #[must_use]
+    pub fn v0(
+        address: impl Into<String>,
+        project: impl Into<String>,
+        secret: impl Into<String>,
+    ) -> Self {
+        let (key, secret) = (project.into(), secret.into());
+        Self::new(address, 0, Credential::Project { key, secret })
+    }
+
+    /// Centrifugo 1: requests are signed with the server's secret.
+    #[must_use]
+    pub fn v1(address: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self::new(address, 1, Credential::Secret(secret.into()))
+    }
+
+    /// Centrifugo 2: requests carry the server's API key.
+    #[must_use]
+    pub fn v2(address: impl Into<String>, key: impl Into<String>) -> Self {
+        Self::new(address, 2, Credential::Key(key.into()))
+    }
+
+    /// Centrifugo 3.
+    #[must_use]
+    pub fn v3(address: impl Into<String>, key: impl Into<String>) -> Self {
+        Self::new(address, 3, Credential::Key(key.into()))
+    }
+
+    /// Centrifugo 4.
+    #[must_use]
+    pub fn v4(address: impl Into<String>, key: impl Into<String>) -> Self {
+        Self::new(address, 4, Credential::Key(key.into()))
+    }
+
+    /// Centrifugo 5.
+    #[must_use]
+    pub fn v5(address: impl Into<String>, key: impl Into<String>) -> Self {
+        Self::new(address, 5, Credential::Key(key.into()))
+    }
+
+    /// Centrifugo 6.
+    #[must_use]
+    pub fn v6(address: impl Into<String>, key: impl Into<String>) -> Self {
+        Self::new(address, 6, Credential::Key(key.into()))
+    }
+
+    /// Sets the server's release within its generation, so that what came later
+    /// is refused. Default: the newest.
+    #[must_use]
+    pub const fn release(mut self, minor: u8, patch: u8) -> Self {
+        self.version = Version::new(self.version.major(), minor, patch);
+        self
+    }
+
+    /// Sets the deadline of a whole call. Default 1 s for v1 and older, 10 s
+    /// otherwise; 1 ms to 1 h.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sends no key and no signature, to a server that wants none.
+    #[must_use]
+    pub fn insecure_api(mut self) -> Self {
+        self.credential = match self.credential {
+            // The project stands in the path, too.
+            Credential::Project { key, .. } => Credential::OpenProject { key },
+            _ => Credential::Insecure,
+        };
+        self
+    }
+
+    /// Leaves out, without a word, fields that the server's version would drop.
+    /// By default they are an error.
+    #[must_use]
+    pub const fn relaxed(mut self) -> Self {
+        self.relaxed = true;
+        self
+    }
+
+    /// Takes the address as it is: nothing is added to it but the name of a
+    /// method, for servers with a prefix of their own.
+    #[must_use]
+    pub const fn exact_address(mut self) -> Self {
+        self.exact = true;
+        self
+    }
+
+    pub(crate) const fn dialect(&self) -> Dialect {
+        self.version.dialect()
+    }
+
+    /// Checks every option once, and returns the address to which paths are
+    /// added.
+    pub(crate) fn validate(&self) -> Result<String, Error> {
+        if !(Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&self.timeout) {
+            return Err(Error::config("timeout", "takes 1 ms to 1 h"));
+        }
+        if let Credential::Key(key) = &self.credential
+            && (key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()))
+        {
+            return Err(Error::config("key", "takes visible ASCII characters, and no spaces"));
+        }
+        self.base()
+    }
+
+    /// All slashes at the end go, and `/api` is added unless it is there.
+    fn base(&self) -> Result<String, Error> {
+        let wrong = |reason| Err(Error::config("address", reason));
+        let rest = ["http://", "https://"].iter().find_map(|s| self.address.strip_prefix(s));
+        let Some(rest) = rest else { return wrong("it must begin with http:// or https://") };
+        let authority = rest.split('/').next().unwrap_or_default();
+        if authority.is_empty() {
+            return wrong("it names no host");
+        }
+        if authority.contains('@') || rest.contains(['?', '#', ' ']) {
+            return wrong("it holds credentials, a query, a fragment or a space");
+        }
+        let address = self.address.trim_end_matches('/');
+        Ok(match self.exact || address.ends_with("/api") {
+            true => address.to_owned(),
+            false => format!("{address}/api"),
+        })
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("address", &self.address)
+            .field("version", &self.version)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

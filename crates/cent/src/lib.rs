@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod client;
+mod config;
+mod error;
+mod proto;
+mod requests;
+mod token;
+mod transport;
+mod version;
+
+pub use client_core::{ErrorKind, Secret};
+
+pub use crate::{
+    client::{Batch, Client, Item, Replies, Ticket},
+    config::Config,
+    error::{ApiError, Error, Failure, RequestError, Unsupported},
+    requests::{
+        Broadcast, Broadcasted, ChannelInfo, Channels, ClientInfo, Disconnect, History,
+        HistoryRemove, HistoryResult, Info, Node, Order, Override, Position, Presence,
+        PresenceStats, PresenceStatsResult, Publication, Publish, Published, Refresh, Request, Rpc,
+        Subscribe, Unsubscribe, User,
+    },
+    token::{
+        generate_api_sign, generate_channel_sign, generate_token, get_timestamp, verify_api_sign,
+        verify_channel_sign, verify_token,
+    },
+    transport::{Incoming, Outgoing, Transport},
+    version::{Dialect, Version},
+};
+
+/// What the trait [`Request`] needs to name. No part of the API: it changes
+/// without notice.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::{
+        proto::Params,
+        requests::{ReadError, Reply, sealed::Sealed},
+    };
+}

@@ -1,0 +1,226 @@
+//! HTTP answers to outcomes, in each dialect (docs/protocols/cent.md, 3.5, 4.2
+//! and 5).
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::command::{Command, Outcome};
+use crate::{
+    error::{ApiError, Failure, RequestError},
+    version::Dialect,
+};
+
+/// Most of an error's body that is kept.
+const KEPT: usize = 1 << 10;
+
+/// An answer of the server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HttpAnswer<'a> {
+    pub(crate) status: u16,
+    pub(crate) body: &'a [u8],
+}
+
+/// Reads one outcome for each of `commands`; `batched` says that a later server
+/// was sent them as a batch.
+pub(crate) fn decode(
+    dialect: Dialect,
+    commands: &[Command],
+    batched: bool,
+    answer: HttpAnswer<'_>,
+) -> Result<Vec<Outcome>, RequestError> {
+    if answer.status != 200 {
+        return refused(dialect, commands, batched, answer);
+    }
+    let outcomes = match dialect {
+        Dialect::Signed | Dialect::Project => items(answer.body),
+        Dialect::Stream => replies(answer.body),
+        Dialect::Method if batched => batch(answer.body, commands),
+        Dialect::Method => parse(answer.body).map(|reply: Reply<'_>| vec![reply.outcome()]),
+    };
+    let outcomes = outcomes.map_err(|e| wrong(dialect, commands, answer).because(e))?;
+    if outcomes.len() != commands.len() {
+        return Err(wrong(dialect, commands, answer));
+    }
+    Ok(outcomes)
+}
+
+/// An answer that cannot be read: the commands were probably carried out.
+fn wrong(dialect: Dialect, commands: &[Command], answer: HttpAnswer<'_>) -> RequestError {
+    let mut error = RequestError::new(Failure::Decode, commands.len());
+    error.body = excerpt(answer.body);
+    let trimmed = answer.body.trim_ascii_start();
+    error.hint = match (dialect, trimmed.first()) {
+        (_, Some(b'<')) => Some("something else than Centrifugo answers there: check the address"),
+        (Dialect::Signed, Some(b'{')) => Some("the server may be of a later generation than v1"),
+        (Dialect::Stream | Dialect::Method, Some(b'[')) => Some("the server may be a v1"),
+        _ => None,
+    };
+    error
+}
+
+/// Any status but 200. A server in transport error mode answers a failed command
+/// so, and a bare error object tells it from a refusal of the whole request.
+fn refused(
+    dialect: Dialect,
+    commands: &[Command],
+    batched: bool,
+    answer: HttpAnswer<'_>,
+) -> Result<Vec<Outcome>, RequestError> {
+    if let (Dialect::Method, false, Ok(error)) = (dialect, batched, parse::<Code>(answer.body))
+        && error.code >= 100
+        && !(400..600).contains(&error.code)
+    {
+        return Ok(vec![Err(error.into())]);
+    }
+    let failure = match answer.status {
+        401 => Failure::Unauthorized,
+        status => Failure::Status(status),
+    };
+    let mut error = RequestError::new(failure, in_doubt(dialect, commands, answer.status));
+    error.body = excerpt(answer.body);
+    error.hint = hint(dialect, answer.status);
+    Err(error)
+}
+
+/// How many commands a refused request may have left carried out: the first
+/// malformed one ends the request, and those before it have been.
+const fn in_doubt(dialect: Dialect, commands: &[Command], status: u16) -> usize {
+    match (dialect, status) {
+        // Refused before a command was looked at.
+        (_, 300..=399 | 401 | 403..=407 | 411 | 413..=415 | 429) => 0,
+        (Dialect::Method, 400) => 0,
+        (_, 400) => commands.len().saturating_sub(1),
+        _ => commands.len(),
+    }
+}
+
+const fn hint(dialect: Dialect, status: u16) -> Option<&'static str> {
+    Some(match (dialect, status) {
+        (Dialect::Signed | Dialect::Project, 404) => {
+            "there is no signed API: check the address, and whether the server is a v1"
+        }
+        (Dialect::Stream, 404) => "there is no command endpoint: check the address and generation",
+        (Dialect::Stream, 301 | 307) => {
+            "the server sends us elsewhere: it may be a v1, or the address may end in a slash"
+        }
+        (Dialect::Method, 404) => {
+            "there is no such method: check the address, and whether the server is v5 or later"
+        }
+        (_, 300..=399) => "redirects are not followed: give the address that it leads to",
+        (Dialect::Signed | Dialect::Project, 401) => "check the secret",
+        (_, 401) => "check the API key",
+        (_, 413) => "a proxy before the server limits the size of a request",
+        _ => return None,
+    })
+}
+
+fn excerpt(body: &[u8]) -> String {
+    let head = body.get(..KEPT).unwrap_or(body);
+    let mut text = String::from_utf8_lossy(head).into_owned();
+    // A character that was cut in two became three bytes.
+    while text.len() > KEPT {
+        text.pop();
+    }
+    text
+}
+
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(body)
+}
+
+/// v0 and v1: an array, errors as text.
+fn items(body: &[u8]) -> Result<Vec<Outcome>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Item<'a> {
+        error: Option<String>,
+        #[serde(default)]
+        advice: Option<String>,
+        #[serde(borrow, default)]
+        body: Option<&'a RawValue>,
+    }
+    let items: Vec<Item<'_>> = parse(body)?;
+    Ok(items
+        .into_iter()
+        .map(|item| match item.error {
+            Some(text) => {
+                let code = match text.as_str() {
+                    "internal server error" => 100,
+                    "namespace not found" => 102,
+                    "method not found" => 104,
+                    "limit exceeded" => 106,
+                    "invalid message" => 107,
+                    "not available" => 108,
+                    _ => 0,
+                };
+                let mut error = ApiError::new(code, text);
+                error.temporary |= item.advice.as_deref() == Some("retry");
+                Err(error)
+            }
+            None => Ok(or_null(item.body)),
+        })
+        .collect())
+}
+
+/// v2 to v4: objects one after the other.
+fn replies(body: &[u8]) -> Result<Vec<Outcome>, serde_json::Error> {
+    let replies = serde_json::Deserializer::from_slice(body).into_iter::<Reply<'_>>();
+    replies.map(|reply| reply.map(Reply::outcome)).collect()
+}
+
+/// v5 and later: one object with all replies, each under its method's name.
+fn batch(body: &[u8], commands: &[Command]) -> Result<Vec<Outcome>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Replies<'a> {
+        #[serde(borrow, default)]
+        replies: Vec<std::collections::BTreeMap<String, &'a RawValue>>,
+    }
+    let replies: Replies<'_> = parse(body)?;
+    let outcome = |(at, fields): (usize, std::collections::BTreeMap<String, &RawValue>)| {
+        if let Some(error) = fields.get("error") {
+            let error: Code = serde_json::from_str(error.get())?;
+            return Ok(Err(error.into()));
+        }
+        let name = commands.get(at).map(|command| &*command.method).unwrap_or_default();
+        Ok(Ok(or_null(fields.get(name).copied())))
+    };
+    replies.replies.into_iter().enumerate().map(outcome).collect()
+}
+
+#[derive(Deserialize)]
+struct Code {
+    code: u32,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    temporary: bool,
+}
+
+impl From<Code> for ApiError {
+    fn from(code: Code) -> Self {
+        let mut error = Self::new(code.code, code.message);
+        error.temporary |= code.temporary;
+        error
+    }
+}
+
+#[derive(Deserialize)]
+struct Reply<'a> {
+    #[serde(default)]
+    error: Option<Code>,
+    #[serde(borrow, default)]
+    result: Option<&'a RawValue>,
+}
+
+impl Reply<'_> {
+    fn outcome(self) -> Outcome {
+        match self.error {
+            Some(error) => Err(error.into()),
+            None => Ok(or_null(self.result)),
+        }
+    }
+}
+
+/// Neither error nor result is success with an empty result.
+fn or_null(result: Option<&RawValue>) -> Box<RawValue> {
+    result.map_or_else(|| RawValue::NULL.to_owned(), ToOwned::to_owned)
+}

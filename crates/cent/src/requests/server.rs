@@ -1,0 +1,139 @@
+//! What is asked of the server itself: `info` (`stats` and `node` in v1), `rpc`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{ReadError, Reply, Request, channel::or_default, sealed::Sealed};
+use crate::{error::Error, proto::Params, version::Version};
+
+/// Asks what the nodes are and do; `stats` in v1, one shape for all.
+///
+/// Wire: `info` and `stats`, docs/protocols/cent.md, 7.12.
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "a request is sent by a client"]
+pub struct Info;
+
+/// A node of the server.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Node {
+    /// Its own id.
+    pub uid: String,
+    /// Its name.
+    pub name: String,
+    /// Its version, without the edition that v6 appends; absent before v1.8.
+    pub version: Option<String>,
+    /// What it counts, by name: `num_clients`, `num_channels`, `uptime`, ..
+    pub counters: BTreeMap<String, f64>,
+}
+
+impl Sealed for Info {}
+
+impl Request for Info {
+    type Reply = Vec<Node>;
+    const METHOD: &'static str = "info";
+
+    fn method(&self, version: Version) -> &'static str {
+        if version.major() < 2 { "stats" } else { Self::METHOD }
+    }
+
+    fn params(self, _version: Version) -> Result<Params, Error> {
+        Ok(Params::default())
+    }
+
+    fn read(reply: Reply<'_>) -> Result<Vec<Node>, ReadError> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Nodes {
+            #[serde(deserialize_with = "or_default")]
+            nodes: Vec<BTreeMap<String, Box<RawValue>>>,
+        }
+        let nodes: Nodes = match reply.version.major() {
+            0 | 1 => reply.parse_data()?,
+            _ => reply.parse()?,
+        };
+        nodes.nodes.into_iter().map(node).collect::<Result<_, _>>().map_err(ReadError::Shape)
+    }
+}
+
+fn node(fields: BTreeMap<String, Box<RawValue>>) -> Result<Node, serde_json::Error> {
+    let mut node = Node::default();
+    for (name, value) in fields {
+        let text = value.get();
+        match name.as_str() {
+            "uid" => node.uid = serde_json::from_str(text)?,
+            "name" => node.name = serde_json::from_str(text)?,
+            "version" => {
+                let version: String = serde_json::from_str(text)?;
+                node.version = version.split(' ').next().map(str::to_owned);
+            }
+            // Groups of counters; v1 has them plain, v2 and later among items.
+            "metrics" | "process" => count(&mut node.counters, text)?,
+            _ => {
+                if let Ok(number) = serde_json::from_str(text) {
+                    node.counters.insert(name, number);
+                }
+            }
+        }
+    }
+    Ok(node)
+}
+
+fn count(counters: &mut BTreeMap<String, f64>, text: &str) -> Result<(), serde_json::Error> {
+    let group: Option<BTreeMap<String, Box<RawValue>>> = serde_json::from_str(text)?;
+    for (name, value) in group.unwrap_or_default() {
+        match name.as_str() {
+            "items" => count(counters, value.get())?,
+            _ => {
+                if let Ok(number) = serde_json::from_str(value.get()) {
+                    counters.insert(name, number);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Calls what an extension of the server has registered. v2.6 and later.
+///
+/// Wire: `rpc`, docs/protocols/cent.md, 7.13.
+#[derive(Clone, Debug)]
+#[must_use = "a request is sent by a client"]
+pub struct Rpc(Params);
+
+impl Rpc {
+    /// Calls `method`.
+    pub fn new(method: &str) -> Self {
+        let mut all = Params::default();
+        all.put("method", method);
+        Self(all)
+    }
+
+    /// Sets what it is called with.
+    pub fn params<T: Serialize + ?Sized>(mut self, params: &T) -> Self {
+        self.0.put("params", params);
+        self
+    }
+}
+
+impl Sealed for Rpc {}
+
+impl Request for Rpc {
+    type Reply = Option<Box<RawValue>>;
+    const METHOD: &'static str = "rpc";
+
+    fn params(self, _version: Version) -> Result<Params, Error> {
+        Ok(self.0)
+    }
+
+    fn read(reply: Reply<'_>) -> Result<Option<Box<RawValue>>, ReadError> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Called {
+            data: Option<Box<RawValue>>,
+        }
+        reply.parse::<Called>().map(|called| called.data)
+    }
+}

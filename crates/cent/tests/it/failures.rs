@@ -1,0 +1,206 @@
+//! Servers that refuse, break off, send elsewhere or say nothing.
+
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
+
+use cent::{Client, Config, Error, ErrorKind, Failure, Publish, RequestError};
+
+use crate::server::{Act, Server, answer, ok};
+
+fn request_error(error: Error) -> RequestError {
+    match error {
+        Error::Request(error) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn fails(server: &Server, config: fn(&str) -> Config) -> RequestError {
+    let client = Client::new(config(&server.address)).unwrap();
+    request_error(client.publish("a", &1).unwrap_err())
+}
+
+fn v1(address: &str) -> Config {
+    Config::v1(address, "secret-of-v1")
+}
+
+fn v3(address: &str) -> Config {
+    Config::v3(address, "key-of-v3")
+}
+
+fn v6(address: &str) -> Config {
+    Config::v6(address, "key-of-v6")
+}
+
+#[test]
+fn a_refused_request_is_told_by_its_status_with_what_is_likely_wrong() {
+    for (status, config, failure, hint) in [
+        (401, v1 as fn(&str) -> Config, Failure::Unauthorized, "check the secret"),
+        (401, v6, Failure::Unauthorized, "check the API key"),
+        (404, v1, Failure::Status(404), "whether the server is a v1"),
+        (404, v6, Failure::Status(404), "whether the server is v5 or later"),
+        (301, v3, Failure::Status(301), "it may be a v1"),
+        (413, v6, Failure::Status(413), "a proxy before the server"),
+    ] {
+        let server = Server::new(move |_| Act::Answer(answer(status, "no")));
+        let error = fails(&server, config);
+        assert_eq!((error.failure, error.in_doubt, error.body.as_str()), (failure, 0, "no"));
+        assert!(error.hint.unwrap().contains(hint), "{:?}", error.hint);
+        let told = format!("{error} {error:?}");
+        assert!(!told.contains("of-v"), "no key in {told}");
+    }
+    for status in [500, 502, 503] {
+        let server = Server::new(move |_| Act::Answer(answer(status, "")));
+        let error = fails(&server, v6);
+        assert_eq!((error.failure, error.in_doubt), (Failure::Status(status), 1));
+        assert!(Error::Request(error).is_retryable());
+    }
+}
+
+#[test]
+fn the_wrong_generation_is_diagnosed() {
+    // A v1 request to a v6 is a 404; a v1 that is asked as a v3 sends us to its
+    // own path; some proxies answer whatever there is.
+    let server = Server::new(|_| ok(r#"[{"method":"publish","error":null,"body":null}]"#));
+    let error = fails(&server, v6);
+    assert_eq!((error.failure, error.hint), (Failure::Decode, Some("the server may be a v1")));
+    let server = Server::new(|_| ok(r#"{"result":{}}"#));
+    let error = fails(&server, v1);
+    assert!(error.hint.unwrap().contains("later generation than v1"));
+    let server = Server::new(|_| ok("<html><body>Welcome</body></html>"));
+    assert!(fails(&server, v6).hint.unwrap().contains("check the address"));
+}
+
+#[test]
+fn at_most_a_kib_of_an_error_page_is_kept() {
+    for page in ["x".repeat(100_000), "é".repeat(100_000), "\u{1f993}".repeat(9_999)] {
+        let server = Server::new(move |_| Act::Answer(answer(500, &page)));
+        let body = fails(&server, v6).body;
+        assert!((1000..=1024).contains(&body.len()), "{}", body.len());
+    }
+}
+
+#[test]
+fn nothing_listens() {
+    let client = Client::new(v6("http://127.0.0.1:1")).unwrap();
+    let error = client.publish("a", &1).unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Connect, true));
+}
+
+#[test]
+fn c12_a_body_cut_at_any_byte_is_an_error_and_in_doubt() {
+    let whole = answer(200, r#"{"result":{"offset":1,"epoch":"abcd"}}"#);
+    for cut in 0..whole.len() {
+        let part = whole[..cut].to_vec();
+        let server = Server::new(move |_| Act::End(part.clone()));
+        let error = fails(&server, v6);
+        assert_eq!(error.in_doubt, 1, "cut at {cut}: {error:?}");
+        assert!(matches!(error.failure, Failure::Network | Failure::Decode), "{error:?}");
+    }
+}
+
+#[test]
+fn c12_a_redirect_is_not_followed_and_the_key_does_not_leave() {
+    let elsewhere = Server::new(|_| ok(r#"{"result":{}}"#));
+    let target = elsewhere.address.clone();
+    let server = Server::new(move |_| {
+        let head = format!("HTTP/1.1 307 X\r\nLocation: {target}/api/publish\r\n");
+        Act::Answer(format!("{head}Content-Length: 0\r\n\r\n").into_bytes())
+    });
+    let error = fails(&server, v6);
+    assert_eq!((error.failure, error.in_doubt), (Failure::Status(307), 0));
+    assert!(elsewhere.asked().is_empty());
+}
+
+#[test]
+fn a_server_that_says_nothing_is_left_at_the_deadline() {
+    let server = Server::new(|_| Act::Silence);
+    let config = v6(&server.address).timeout(Duration::from_millis(100));
+    let error = Client::new(config).unwrap().publish("a", &1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(request_error(error).in_doubt, 1);
+}
+
+#[test]
+fn how_many_commands_of_a_batch_are_in_doubt_is_said() {
+    for (status, config, in_doubt) in [
+        (400, v1 as fn(&str) -> Config, 4),
+        (400, v3, 4),
+        (400, v6, 0),
+        (401, v3, 0),
+        (500, v6, 5),
+        (503, v1, 5),
+    ] {
+        let server = Server::new(move |_| Act::Answer(answer(status, "")));
+        let client = Client::new(config(&server.address)).unwrap();
+        let mut batch = client.batch();
+        for n in 0..5 {
+            let _ticket = batch.add(Publish::new("a", &n)).unwrap();
+        }
+        assert_eq!(request_error(batch.send().unwrap_err()).in_doubt, in_doubt, "{status}");
+    }
+}
+
+#[test]
+fn a_reply_too_few_or_too_many_is_an_error() {
+    for body in ["", "{}", "{}\n{}\n{}"] {
+        let server = Server::new(move |_| ok(body));
+        let client = Client::new(v3(&server.address)).unwrap();
+        let mut batch = client.batch();
+        for n in 0..2 {
+            let _ticket = batch.add(Publish::new("a", &n)).unwrap();
+        }
+        let error = request_error(batch.send().unwrap_err());
+        assert_eq!((error.failure, error.in_doubt), (Failure::Decode, 2), "{body:?}");
+    }
+}
+
+/// Each call is answered once; one whose connection was closed is in doubt, and
+/// never called delivered.
+#[test]
+fn many_threads_share_a_client_while_connections_are_closed() {
+    static REQUESTS: AtomicUsize = AtomicUsize::new(0);
+    let server = Server::new(|asked| {
+        let offset: u64 = serde_json::from_str::<serde_json::Value>(&asked.body).unwrap()["data"]
+            .as_u64()
+            .unwrap();
+        match REQUESTS.fetch_add(1, Ordering::Relaxed) % 10 {
+            9 => Act::End(Vec::new()),
+            _ => ok(&format!(r#"{{"result":{{"offset":{offset}}}}}"#)),
+        }
+    });
+    let client = Client::new(v6(&server.address)).unwrap();
+    let threads: Vec<_> = (0..64_u64)
+        .map(|thread| {
+            let client = client.clone();
+            thread::spawn(move || {
+                let (mut delivered, mut in_doubt) = (Vec::new(), 0);
+                for n in 0..20 {
+                    let number = thread * 1000 + n;
+                    match client.publish("a", &number) {
+                        Ok(published) => {
+                            assert_eq!(published.offset, Some(number), "its own answer");
+                            delivered.push(number);
+                        }
+                        Err(error) => {
+                            assert_eq!(request_error(error).in_doubt, 1);
+                            in_doubt += 1;
+                        }
+                    }
+                }
+                (delivered, in_doubt)
+            })
+        })
+        .collect();
+    let (mut delivered, mut in_doubt) = (BTreeSet::new(), 0);
+    for thread in threads {
+        let (own, doubted) = thread.join().unwrap();
+        delivered.extend(own);
+        in_doubt += doubted;
+    }
+    assert_eq!(delivered.len() + in_doubt, 64 * 20);
+    assert!(in_doubt > 50, "{in_doubt}");
+}

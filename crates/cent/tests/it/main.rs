@@ -1,0 +1,14 @@
+//! The blocking client against scripted HTTP servers on loopback.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test helpers fail by panicking, as tests do"
+)]
+
+mod calls;
+mod document;
+mod failures;
+mod server;
