@@ -11,10 +11,10 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::dial;
+use super::{look_up, reach};
 use crate::{
     conn::Connection,
-    endpoint::Endpoint,
+    endpoint::{Endpoint, authority},
     error::{Error, Step},
     handshake::{ClientRequest, Response},
     limits::Limits,
@@ -197,8 +197,6 @@ struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     const fn new(dialer: &'a Dialer, host: &'a str, port: u16) -> Self {
-        // A lookup that hangs is not told from a connection that does: both are
-        // one call.
         Self { dialer, host, port, step: Mutex::new(Step::Tcp) }
     }
 
@@ -218,7 +216,7 @@ impl<'a> Attempt<'a> {
         let mut io = self.tcp(proxy.as_ref()).await?;
         if let Some(proxy) = proxy {
             self.at(Step::Proxy);
-            let target = crate::endpoint::authority(self.host, self.port);
+            let target = authority(self.host, self.port);
             proxy.tunnel(&mut io, &target).await.map_err(|e| self.named(e))?;
         }
         if secure {
@@ -235,7 +233,12 @@ impl<'a> Attempt<'a> {
         };
         match &self.dialer.open {
             Some(open) => open(host.to_owned(), port).await.map_err(|e| self.named(Error::Io(e))),
-            None => Ok(Box::new(dial(host, port).await?)),
+            None => {
+                self.at(Step::Dns);
+                let addresses = look_up(host, port).await?;
+                self.at(Step::Tcp);
+                Ok(Box::new(reach(host, port, addresses).await?))
+            }
         }
     }
 
@@ -263,7 +266,7 @@ impl<'a> Attempt<'a> {
         match error {
             Error::Io(source) => Error::Connect {
                 step: self.step(),
-                target: crate::endpoint::authority(self.host, self.port),
+                target: authority(self.host, self.port),
                 source,
             },
             other => other,

@@ -3,11 +3,14 @@
 mod dialer;
 mod race;
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::net::{TcpStream, lookup_host};
 
-use crate::error::{Error, Step};
+use crate::{
+    endpoint::authority,
+    error::{Error, Step},
+};
 
 pub use dialer::{ByteStream, Dialer, Stream};
 
@@ -32,14 +35,26 @@ const STAGGER: Duration = Duration::from_millis(250);
 ///
 /// Cancel safe: a dropped attempt leaves nothing behind.
 pub async fn dial(host: &str, port: u16) -> Result<TcpStream, Error> {
-    let failed = |step, source| Error::Connect { step, target: format!("{host}:{port}"), source };
-    let addresses = lookup_host((host, port)).await.map_err(|e| failed(Step::Dns, e))?;
+    let addresses = look_up(host, port).await?;
+    reach(host, port, addresses).await
+}
+
+/// The first step: the addresses of a name, at least one.
+async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
+    let failed = |source| Error::Connect { step: Step::Dns, target: authority(host, port), source };
+    let addresses = lookup_host((host, port)).await.map_err(failed)?;
     let addresses = race::alternate(addresses.collect());
-    if addresses.is_empty() {
-        return Err(failed(Step::Dns, io::Error::other("the name has no address")));
+    match addresses.is_empty() {
+        true => Err(failed(io::Error::other("the name has no address"))),
+        false => Ok(addresses),
     }
+}
+
+/// The second step: the first address that answers.
+async fn reach(host: &str, port: u16, addresses: Vec<SocketAddr>) -> Result<TcpStream, Error> {
     let stream = race::first(addresses, STAGGER, TcpStream::connect).await;
-    let stream = stream.map_err(|e| failed(Step::Tcp, e))?;
+    let failed = |source| Error::Connect { step: Step::Tcp, target: authority(host, port), source };
+    let stream = stream.map_err(failed)?;
     // A socket that cannot be told so still works, only slower.
     let _best_effort = stream.set_nodelay(true);
     Ok(stream)

@@ -71,7 +71,7 @@ mod served {
         assert_eq!(connect(&authority.tls(), server, "a.rtm.example").await.unwrap(), "hello");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn t1_names_what_is_wrong_with_a_certificate() {
         let authority = Authority::new("ours");
         let tls = authority.tls();
@@ -108,7 +108,7 @@ mod served {
 
     /// An authority for some names only cannot vouch for others, by no wildcard
     /// either (RUSTSEC-2026-0099).
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn t1_an_authority_for_some_names_vouches_for_no_others() {
         let dns = |name: &str| GeneralSubtree::DnsName(name.to_owned());
         let limited = |permitted: &[&str], excluded: &[&str]| {
@@ -147,7 +147,7 @@ mod served {
         opened.map(drop).unwrap_err().reason()
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn t2_a_server_that_knows_only_tls_1_1_is_refused() {
         // An alert, `protocol_version`, as such a server gives.
         let alert = against(|mut io| async move {
@@ -166,7 +166,7 @@ mod served {
         assert!(matches!(hello.await, TlsReason::Incompatible | TlsReason::Refused));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn t2_a_server_without_a_common_cipher_or_protocol_is_refused() {
         let authority = Authority::new("ours");
         let only =
