@@ -4,6 +4,7 @@
 mod client;
 mod config;
 mod error;
+mod jwt;
 mod proto;
 mod requests;
 mod token;
@@ -16,6 +17,7 @@ pub use crate::{
     client::{Batch, Client, Item, Replies, Ticket},
     config::Config,
     error::{ApiError, Error, Failure, RequestError, Unsupported},
+    jwt::{Algorithm, Claims, verify_jwt},
     requests::{
         Broadcast, Broadcasted, ChannelInfo, Channels, ClientInfo, Disconnect, History,
         HistoryRemove, HistoryResult, Info, Node, Order, Override, Position, Presence,
