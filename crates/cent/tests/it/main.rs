@@ -9,6 +9,8 @@
 )]
 
 mod calls;
+#[cfg(feature = "cli")]
+mod console;
 mod document;
 mod failures;
 mod server;
