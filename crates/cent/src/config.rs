@@ -26,6 +26,7 @@ pub struct Config {
     pub(crate) credential: Credential,
     pub(crate) timeout: Duration,
     pub(crate) relaxed: bool,
+    combine: bool,
 }
 
 impl Config {
@@ -34,7 +35,7 @@ impl Config {
         let timeout = Duration::from_secs(if major <= 1 { 1 } else { 10 });
         let version = Version::newest(major);
         let address = address.into();
-        Self { address, exact: false, version, credential, timeout, relaxed: false }
+        Self { address, exact: false, version, credential, timeout, relaxed: false, combine: true }
     }
 
     /// Centrifugo 0.x and its Python predecessor: the project's key and secret.
@@ -119,12 +120,26 @@ impl Config {
         self
     }
 
+    /// Sends each call in a request of its own. By default, while one request is
+    /// on its way, further calls wait and go together with the next one, 512 of
+    /// them and 512 KiB at most; on v4 and older they never do, for there one
+    /// call that is refused would refuse the others.
+    #[must_use]
+    pub const fn without_combining(mut self) -> Self {
+        self.combine = false;
+        self
+    }
+
     /// Takes the address as it is: nothing is added to it but the name of a
     /// method, for servers with a prefix of their own.
     #[must_use]
     pub const fn exact_address(mut self) -> Self {
         self.exact = true;
         self
+    }
+
+    pub(crate) fn combines(&self) -> bool {
+        self.combine && self.dialect() == Dialect::Method
     }
 
     pub(crate) const fn dialect(&self) -> Dialect {

@@ -145,6 +145,19 @@ impl Error {
         Self::Request(RequestError::new(Failure::Network, 0).because(source))
     }
 
+    /// A call whose time was over before its request could leave.
+    pub(crate) fn never_sent_in_time() -> Self {
+        Self::Request(RequestError::new(Failure::Timeout, 0))
+    }
+
+    /// What a request that failed as a whole means for each of its commands.
+    pub(crate) fn each(mut self) -> Self {
+        if let Self::Request(error) = &mut self {
+            error.in_doubt = error.in_doubt.min(1);
+        }
+        self
+    }
+
     /// Counts the commands of a request that was in doubt as a whole.
     pub(crate) fn with_doubt(mut self, commands: usize) -> Self {
         if let Self::Request(error) = &mut self

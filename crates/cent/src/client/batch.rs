@@ -90,7 +90,10 @@ impl Batch<'_> {
     pub fn send(self) -> Result<Replies, Error> {
         let outcomes = match self.commands.is_empty() {
             true => Vec::new(),
-            false => self.client.exchange(&self.commands, self.parallel)?,
+            false => {
+                let timeout = self.client.config.timeout;
+                self.client.exchange(&self.commands, self.parallel, timeout)?
+            }
         };
         let params = self.commands.into_iter().map(|command| command.params);
         let config = Config::clone(&self.client.config);

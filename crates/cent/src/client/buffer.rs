@@ -52,7 +52,7 @@ impl Client {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        let outcomes = self.exchange(&commands, false)?;
+        let outcomes = self.exchange(&commands, false, self.config.timeout)?;
         let item = |(command, outcome): (Command, Result<Box<RawValue>, ApiError>)| {
             let (error, body) = match outcome {
                 Ok(body) => (None, Some(body).filter(|body| body.get() != "null")),

@@ -2,6 +2,7 @@
 
 mod batch;
 mod buffer;
+mod combine;
 #[cfg(feature = "blocking")]
 mod http;
 
@@ -9,12 +10,15 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use serde::Serialize;
 
 pub use batch::{Batch, Replies, Ticket};
 pub use buffer::Item;
+
+use combine::Combiner;
 
 use crate::{
     config::Config,
@@ -31,13 +35,16 @@ use crate::{
 /// A client of one server; a clone is cheap and shares its connections and its
 /// buffer.
 ///
-/// Calls block until the server has answered or [`Config::timeout`] is over.
+/// Calls block until the server has answered or [`Config::timeout`] is over. On
+/// v5 and later, calls of several threads that wait for the server travel in one
+/// request; see [`Config::without_combining`].
 #[derive(Clone)]
 pub struct Client {
     config: Arc<Config>,
     base: Arc<str>,
     transport: Arc<dyn Transport>,
     buffer: Arc<Mutex<Vec<Command>>>,
+    combiner: Arc<Combiner>,
 }
 
 impl Client {
@@ -65,7 +72,8 @@ impl Client {
     ) -> Result<Self, Error> {
         let base = config.validate()?.into();
         let (config, transport) = (Arc::new(config), Arc::new(transport));
-        Ok(Self { config, base, transport, buffer: Arc::default() })
+        let (buffer, combiner) = (Arc::default(), Arc::default());
+        Ok(Self { config, base, transport, buffer, combiner })
     }
 
     /// Makes any call.
@@ -85,8 +93,17 @@ impl Client {
         }
         let command = command(request, self.config.version, self.config.relaxed)?;
         let params = command.params.clone();
-        let outcome = self.exchange(&[command], false)?.pop();
-        let outcome = outcome.ok_or_else(|| decode_error(1, None))?;
+        let timeout = self.config.timeout;
+        let outcome = match self.config.combines() {
+            true => {
+                let exchange = |all: &[Command], left| self.exchange(all, false, left);
+                self.combiner.call(command, timeout, &exchange)?
+            }
+            false => {
+                let outcome = self.exchange(&[command], false, timeout)?.pop();
+                outcome.ok_or_else(|| decode_error(1, None))?
+            }
+        };
         read::<R>(&self.config, &outcome, &params)
     }
 
@@ -169,11 +186,15 @@ impl Client {
     }
 
     /// Sends `commands` in one request.
-    fn exchange(&self, commands: &[Command], parallel: bool) -> Result<Vec<Outcome>, Error> {
+    fn exchange(
+        &self,
+        commands: &[Command],
+        parallel: bool,
+        timeout: Duration,
+    ) -> Result<Vec<Outcome>, Error> {
         let dialect = self.config.dialect();
         let request = encode(dialect, &self.config.credential, commands, parallel);
         let url = format!("{}{}", self.base, request.path);
-        let timeout = self.config.timeout;
         let outgoing =
             Outgoing { url: &url, headers: &request.headers, body: &request.body, timeout };
         let incoming = self.transport.send(outgoing).map_err(|e| e.with_doubt(commands.len()))?;

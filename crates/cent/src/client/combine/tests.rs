@@ -1,0 +1,162 @@
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Barrier,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use serde_json::{json, value::RawValue};
+
+use super::*;
+use crate::error::RequestError;
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn command(n: usize) -> Command {
+    Command::raw("publish", &json!({"channel": "a", "data": n})).unwrap()
+}
+
+/// Answers each command with its own parameters.
+fn echo(commands: &[Command]) -> Vec<Outcome> {
+    commands.iter().map(|c| Ok(RawValue::from_string(c.params.clone()).unwrap())).collect()
+}
+
+/// Lets `count` threads call at once, each `rounds` times; returns how often each
+/// got its own answer, or an error.
+fn storm(
+    combiner: &Combiner,
+    count: usize,
+    rounds: usize,
+    exchange: &(impl Fn(&[Command], Duration) -> Result<Vec<Outcome>, Error> + Sync),
+) -> (usize, Vec<Error>) {
+    let barrier = Barrier::new(count);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..count)
+            .map(|thread| {
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    barrier.wait();
+                    let (mut right, mut errors) = (0, Vec::new());
+                    for round in 0..rounds {
+                        let own = command(thread * rounds + round);
+                        match combiner.call(own.clone(), LONG, exchange) {
+                            Ok(answer) => {
+                                assert_eq!(answer.unwrap().get(), own.params);
+                                right += 1;
+                            }
+                            Err(error) => errors.push(error),
+                        }
+                    }
+                    (right, errors)
+                })
+            })
+            .collect();
+        threads.into_iter().fold((0, Vec::new()), |(right, mut errors), thread| {
+            let (own, failed) = thread.join().unwrap();
+            errors.extend(failed);
+            (right + own, errors)
+        })
+    })
+}
+
+#[test]
+fn each_call_gets_its_own_answer_and_many_share_a_request() {
+    let (combiner, requests) = (Combiner::default(), AtomicUsize::new(0));
+    let sent = Mutex::new(Vec::new());
+    let exchange = |commands: &[Command], _: Duration| {
+        assert!(commands.len() <= MAX_COMMANDS);
+        requests.fetch_add(1, Ordering::Relaxed);
+        sent.lock().unwrap().extend(commands.iter().map(|c| c.params.clone()));
+        // As long as a request takes: others gather.
+        thread::yield_now();
+        Ok(echo(commands))
+    };
+    let (right, errors) = storm(&combiner, 64, 200, &exchange);
+    assert_eq!((right, errors.len()), (12_800, 0));
+    let sent = sent.into_inner().unwrap();
+    let once: BTreeSet<&String> = sent.iter().collect();
+    assert_eq!((sent.len(), once.len()), (12_800, 12_800), "each once");
+    assert!(!lock(&combiner.queue).led && lock(&combiner.queue).waiting.is_empty());
+    let requests = requests.into_inner();
+    assert!((25..=12_800).contains(&requests), "{requests}");
+}
+
+/// While the first request is on its way, others come: all of them go with the
+/// second.
+#[test]
+fn what_comes_while_somebody_sends_goes_with_the_next_request() {
+    let combiner = Combiner::default();
+    let (first, sizes) = (AtomicBool::new(true), Mutex::new(Vec::new()));
+    let exchange = |commands: &[Command], _: Duration| {
+        if first.swap(false, Ordering::Relaxed) {
+            while lock(&combiner.queue).waiting.len() < 15 {
+                thread::yield_now();
+            }
+        }
+        sizes.lock().unwrap().push(commands.len());
+        Ok(echo(commands))
+    };
+    let (right, _) = storm(&combiner, 16, 1, &exchange);
+    assert_eq!((right, sizes.into_inner().unwrap()), (16, vec![1, 15]));
+}
+
+#[test]
+fn a_call_that_fails_alone_does_not_fail_the_others() {
+    let combiner = Combiner::default();
+    let bad = command(7).params;
+    let exchange = |commands: &[Command], _: Duration| {
+        thread::yield_now();
+        match commands.iter().any(|c| c.params == bad) {
+            true => Err(Error::Request(RequestError::new(Failure::Status(400), 0))),
+            false => Ok(echo(commands)),
+        }
+    };
+    let (right, errors) = storm(&combiner, 32, 10, &exchange);
+    assert_eq!((right, errors.len()), (319, 1));
+}
+
+#[test]
+fn a_request_that_is_lost_is_in_doubt_for_each_of_its_calls() {
+    let (combiner, requests) = (Combiner::default(), AtomicUsize::new(0));
+    let exchange = |commands: &[Command], _: Duration| {
+        thread::yield_now();
+        match requests.fetch_add(1, Ordering::Relaxed) % 3 {
+            0 => Err(Error::timed_out().with_doubt(commands.len())),
+            _ => Ok(echo(commands)),
+        }
+    };
+    let (right, errors) = storm(&combiner, 16, 50, &exchange);
+    assert_eq!(right + errors.len(), 800);
+    assert!(!errors.is_empty());
+    for error in errors {
+        assert!(matches!(error, Error::Request(e) if e.in_doubt == 1));
+    }
+}
+
+#[test]
+fn a_call_that_waits_too_long_was_not_sent_and_is_not_in_doubt() {
+    let combiner = Combiner::default();
+    let (sent, gone) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    let exchange = |commands: &[Command], _: Duration| {
+        sent.lock().unwrap().extend(commands.iter().map(|c| c.params.clone()));
+        while !gone.load(Ordering::Relaxed) {
+            thread::yield_now();
+        }
+        Ok(echo(commands))
+    };
+    thread::scope(|scope| {
+        let leader = scope.spawn(|| combiner.call(command(1), LONG, &exchange));
+        while sent.lock().unwrap().is_empty() {
+            thread::yield_now();
+        }
+        let late = combiner.call(command(2), Duration::from_millis(1), &exchange);
+        let error = late.map(drop).unwrap_err();
+        assert!(matches!(error, Error::Request(e) if e.in_doubt == 0));
+        gone.store(true, Ordering::Relaxed);
+        assert!(leader.join().unwrap().is_ok());
+    });
+    assert_eq!(sent.into_inner().unwrap(), [command(1).params]);
+    assert!(!lock(&combiner.queue).led && lock(&combiner.queue).waiting.is_empty());
+}
