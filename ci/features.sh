@@ -12,7 +12,9 @@ cargo check --quiet --package ws-core --no-default-features --features futures
 for features in tls ring webpki-roots aws-lc-rs,platform-verifier ring,aws-lc-rs,webpki-roots,platform-verifier; do
   cargo check --quiet --package ws-core --package satori-rtm --no-default-features \
     --features "${features//,/ }"
+  cargo check --quiet --package cent --no-default-features --features "${features//,/ }"
 done
+cargo check --quiet --package cent --no-default-features --features blocking
 cargo check --quiet --package realtime-sandbox --no-default-features --features satori-rtm
 # Nobody brings cryptography: an error, not a panic.
 cargo test --quiet --package ws-core --no-default-features --features tls --test it t4_no_provider

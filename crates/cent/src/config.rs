@@ -27,6 +27,8 @@ pub struct Config {
     pub(crate) timeout: Duration,
     pub(crate) relaxed: bool,
     combine: bool,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: crate::tls::Tls,
 }
 
 impl Config {
@@ -35,7 +37,17 @@ impl Config {
         let timeout = Duration::from_secs(if major <= 1 { 1 } else { 10 });
         let version = Version::newest(major);
         let address = address.into();
-        Self { address, exact: false, version, credential, timeout, relaxed: false, combine: true }
+        Self {
+            address,
+            exact: false,
+            version,
+            credential,
+            timeout,
+            relaxed: false,
+            combine: true,
+            #[cfg(feature = "tls")]
+            tls: crate::tls::Tls::default(),
+        }
     }
 
     /// Centrifugo 0.x and its Python predecessor: the project's key and secret.
@@ -138,6 +150,33 @@ impl Config {
         self
     }
 
+    /// Trusts this certificate authority (one certificate in DER form), and no
+    /// longer the default ones; may be called for several.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls_root(mut self, der: impl Into<Vec<u8>>) -> Self {
+        self.tls.roots.push(der.into());
+        self
+    }
+
+    /// Takes the cryptography of TLS from `provider`. By default it is the one
+    /// installed in the process, or that of the feature `ring` or `aws-lc-rs`.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls_provider(
+        mut self,
+        provider: std::sync::Arc<rustls::crypto::CryptoProvider>,
+    ) -> Self {
+        self.tls.provider = Some(provider);
+        self
+    }
+
+    /// What should not be done in production.
+    #[cfg(feature = "tls")]
+    pub const fn dangerous(self) -> Dangerous {
+        Dangerous(self)
+    }
+
     pub(crate) fn combines(&self) -> bool {
         self.combine && self.dialect() == Dialect::Method
     }
@@ -177,6 +216,23 @@ impl Config {
             true => address.to_owned(),
             false => format!("{address}/api"),
         })
+    }
+}
+
+/// Options that give up protection.
+#[cfg(feature = "tls")]
+#[derive(Debug)]
+#[must_use = "an option is taken by calling it"]
+pub struct Dangerous(Config);
+
+#[cfg(feature = "tls")]
+impl Dangerous {
+    /// Takes any certificate of anybody: `verify=False` of the original. Whoever is
+    /// in between reads the key and all that is published.
+    #[must_use]
+    pub fn skip_verification(mut self) -> Config {
+        self.0.tls.unverified = true;
+        self.0
     }
 }
 

@@ -7,12 +7,16 @@ mod error;
 mod jwt;
 mod proto;
 mod requests;
+#[cfg(feature = "tls")]
+mod tls;
 mod token;
 mod transport;
 mod version;
 
 pub use client_core::{ErrorKind, Secret};
 
+#[cfg(feature = "tls")]
+pub use crate::config::Dangerous;
 pub use crate::{
     client::{Batch, Client, Item, Replies, Ticket},
     config::Config,

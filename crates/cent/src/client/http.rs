@@ -2,9 +2,10 @@
 
 use std::{io::Read, time::Duration};
 
-use ureq::{Agent, http::Response};
+use ureq::{Agent, config::ConfigBuilder, http::Response, typestate::AgentScope};
 
 use crate::{
+    config::Config,
     error::Error,
     transport::{Incoming, Outgoing, Transport},
 };
@@ -19,17 +20,34 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new() -> Self {
-        let config = Agent::config_builder()
+    pub(super) fn new(config: &Config) -> Result<Self, Error> {
+        let builder = Agent::config_builder()
             // Credentials never leave the origin, and the environment is not
             // asked for a proxy.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)
             .http_status_as_error(false)
-            .user_agent(concat!("cent-rust/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Self { agent: config.into() }
+            .user_agent(concat!("cent-rust/", env!("CARGO_PKG_VERSION")));
+        Ok(Self { agent: secure(builder, config)?.build().into() })
+    }
+}
+
+type Builder = ConfigBuilder<AgentScope>;
+
+#[cfg(feature = "tls")]
+fn secure(builder: Builder, config: &Config) -> Result<Builder, Error> {
+    match config.address.starts_with("https://") {
+        true => Ok(builder.tls_config(config.tls.build()?)),
+        false => Ok(builder),
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+fn secure(builder: Builder, config: &Config) -> Result<Builder, Error> {
+    match config.address.starts_with("https://") {
+        true => Err(Error::config("address", "https:// needs the feature tls")),
+        false => Ok(builder),
     }
 }
 
@@ -63,6 +81,15 @@ fn failed(error: ureq::Error) -> Error {
         ureq::Error::Timeout(_) => Error::timed_out(),
         ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
             Error::timed_out()
+        }
+        #[cfg(feature = "tls")]
+        ureq::Error::Io(error) if crate::tls::is_refusal(&error) => {
+            // The handshake comes before the request.
+            Error::never_sent(error).hinting("check the server's certificate and whom we trust")
+        }
+        ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => Error::never_sent(error),
+        ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            Error::never_sent(error)
         }
         other => Error::network(other),
     }

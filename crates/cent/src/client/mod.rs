@@ -55,10 +55,8 @@ impl Client {
     /// [`Error::Config`] naming the option that cannot be used.
     #[cfg(feature = "blocking")]
     pub fn new(config: Config) -> Result<Self, Error> {
-        if config.address.starts_with("https://") {
-            return Err(Error::config("address", "https:// is not there yet"));
-        }
-        Self::with_transport(config, http::Http::new())
+        let http = http::Http::new(&config)?;
+        Self::with_transport(config, http)
     }
 
     /// A client over a transport of the application's.

@@ -14,3 +14,5 @@ mod console;
 mod document;
 mod failures;
 mod server;
+#[cfg(feature = "ring")]
+mod tls;
