@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use client_core::Backoff;
+
 use crate::{
     error::Error,
     proto::Credential,
@@ -27,6 +29,7 @@ pub struct Config {
     pub(crate) timeout: Duration,
     pub(crate) relaxed: bool,
     combine: bool,
+    pub(crate) retry: Option<(u32, Backoff)>,
     #[cfg(feature = "tls")]
     pub(crate) tls: crate::tls::Tls,
 }
@@ -45,6 +48,7 @@ impl Config {
             timeout,
             relaxed: false,
             combine: true,
+            retry: None,
             #[cfg(feature = "tls")]
             tls: crate::tls::Tls::default(),
         }
@@ -142,6 +146,16 @@ impl Config {
         self
     }
 
+    /// Makes up to `attempts` of a call, waiting between them as `backoff` says,
+    /// all within the call's deadline. Only calls that ask and change nothing, a
+    /// publication with an idempotency key, and what was certainly not carried out
+    /// are made again. By default nothing is.
+    #[must_use]
+    pub const fn retry(mut self, attempts: u32, backoff: Backoff) -> Self {
+        self.retry = Some((attempts, backoff));
+        self
+    }
+
     /// Takes the address as it is: nothing is added to it but the name of a
     /// method, for servers with a prefix of their own.
     #[must_use]
@@ -190,6 +204,9 @@ impl Config {
     pub(crate) fn validate(&self) -> Result<String, Error> {
         if !(Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&self.timeout) {
             return Err(Error::config("timeout", "takes 1 ms to 1 h"));
+        }
+        if self.retry.is_some_and(|(attempts, backoff)| attempts == 0 || !backoff.is_patient()) {
+            return Err(Error::config("retry", "takes at least one attempt, and waits of 1 ms"));
         }
         if let Credential::Key(key) = &self.credential
             && (key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()))

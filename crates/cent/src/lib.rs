@@ -13,7 +13,7 @@ mod token;
 mod transport;
 mod version;
 
-pub use client_core::{ErrorKind, Secret};
+pub use client_core::{Backoff, ErrorKind};
 
 #[cfg(feature = "tls")]
 pub use crate::config::Dangerous;

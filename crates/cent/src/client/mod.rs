@@ -5,6 +5,7 @@ mod buffer;
 mod combine;
 #[cfg(feature = "blocking")]
 mod http;
+mod retry;
 
 use std::{
     collections::BTreeMap,
@@ -89,20 +90,21 @@ impl Client {
             let reason = "commands wait to be sent: call send() or reset() first";
             return Err(Error::misuse("not_empty", reason));
         }
+        let idempotent = request.is_idempotent();
         let command = command(request, self.config.version, self.config.relaxed)?;
         let params = command.params.clone();
-        let timeout = self.config.timeout;
-        let outcome = match self.config.combines() {
-            true => {
-                let exchange = |all: &[Command], left| self.exchange(all, false, left);
-                self.combiner.call(command, timeout, &exchange)?
-            }
-            false => {
-                let outcome = self.exchange(&[command], false, timeout)?.pop();
-                outcome.ok_or_else(|| decode_error(1, None))?
-            }
-        };
-        read::<R>(&self.config, &outcome, &params)
+        let read = |outcome: &Outcome| read::<R>(&self.config, outcome, &params);
+        retry::run(&self.config, idempotent, |left| read(&self.once(command.clone(), left)?))
+    }
+
+    /// Sends `command` once, by itself or with others.
+    fn once(&self, command: Command, timeout: Duration) -> Result<Outcome, Error> {
+        if self.config.combines() {
+            let exchange = |all: &[Command], left| self.exchange(all, false, left);
+            return self.combiner.call(command, timeout, &exchange);
+        }
+        let outcome = self.exchange(&[command], false, timeout)?.pop();
+        outcome.ok_or_else(|| decode_error(1, None))
     }
 
     /// Publishes `data` into `channel`.

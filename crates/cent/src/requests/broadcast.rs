@@ -61,6 +61,10 @@ impl Request for Broadcast {
     type Reply = Vec<Broadcasted>;
     const METHOD: &'static str = "broadcast";
 
+    fn is_idempotent(&self) -> bool {
+        self.0.has_key()
+    }
+
     fn params(self, _version: Version) -> Result<Params, Error> {
         self.0.into_params()
     }

@@ -26,6 +26,10 @@ macro_rules! of_channel {
             type Reply = $reply;
             const METHOD: &'static str = $method;
 
+            fn is_idempotent(&self) -> bool {
+                true
+            }
+
             fn params(self, _version: Version) -> Result<Params, Error> {
                 Ok(self.0)
             }
@@ -185,6 +189,10 @@ impl Request for History {
     type Reply = HistoryResult;
     const METHOD: &'static str = "history";
 
+    fn is_idempotent(&self) -> bool {
+        true
+    }
+
     fn params(self, version: Version) -> Result<Params, Error> {
         let mut params = Params::default();
         params.put("channel", &self.channel);
@@ -296,6 +304,10 @@ impl Sealed for Channels {}
 impl Request for Channels {
     type Reply = BTreeMap<String, ChannelInfo>;
     const METHOD: &'static str = "channels";
+
+    fn is_idempotent(&self) -> bool {
+        true
+    }
 
     fn params(self, _version: Version) -> Result<Params, Error> {
         Ok(self.0)

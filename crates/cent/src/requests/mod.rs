@@ -44,6 +44,12 @@ pub trait Request: sealed::Sealed {
         Self::METHOD
     }
 
+    /// Whether carrying it out twice does what once does.
+    #[doc(hidden)]
+    fn is_idempotent(&self) -> bool {
+        false
+    }
+
     #[doc(hidden)]
     fn params(self, version: Version) -> Result<Params, Error>;
 

@@ -130,6 +130,11 @@ impl Content {
         self.params.put("b64data", &STANDARD.encode(data));
     }
 
+    /// Whether the server tells a repetition from the first time.
+    pub(super) fn has_key(&self) -> bool {
+        self.params.names().any(|name| name == "idempotency_key")
+    }
+
     pub(super) fn into_params(self) -> Result<Params, Error> {
         match self.poison {
             false => Ok(self.params),
@@ -147,6 +152,10 @@ impl Sealed for Publish {}
 impl Request for Publish {
     type Reply = Published;
     const METHOD: &'static str = "publish";
+
+    fn is_idempotent(&self) -> bool {
+        self.0.has_key()
+    }
 
     fn params(self, _version: Version) -> Result<Params, Error> {
         self.0.into_params()

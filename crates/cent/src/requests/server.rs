@@ -35,6 +35,10 @@ impl Request for Info {
     type Reply = Vec<Node>;
     const METHOD: &'static str = "info";
 
+    fn is_idempotent(&self) -> bool {
+        true
+    }
+
     fn method(&self, version: Version) -> &'static str {
         if version.major() < 2 { "stats" } else { Self::METHOD }
     }

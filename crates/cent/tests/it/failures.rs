@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use cent::{Client, Config, Error, ErrorKind, Failure, Publish, RequestError};
+use cent::{Backoff, Client, Config, Error, ErrorKind, Failure, Publish, RequestError};
 use serde_json::{Value, json};
 
 use crate::server::{Act, Server, answer, ok};
@@ -215,4 +215,35 @@ fn many_threads_share_a_client_while_connections_are_closed() {
     let requests = server.asked().len();
     assert!(in_doubt > 0 && in_doubt < 64 * 20 / 2, "{in_doubt} in doubt of {requests} requests");
     assert!(requests < 64 * 20, "some travelled together: {requests} requests");
+}
+
+#[test]
+fn only_what_may_be_carried_out_twice_is_sent_again() {
+    let quick = Backoff::default().first(Duration::from_millis(2)).max(Duration::from_millis(5));
+    let tried =
+        |attempts: u32, failures: usize, status: u16, call: fn(&Client) -> Result<(), Error>| {
+            let count = AtomicUsize::new(0);
+            let server =
+                Server::new(move |_| match count.fetch_add(1, Ordering::Relaxed) < failures {
+                    true => Act::Answer(answer(status, "")),
+                    false => ok(r#"{"result":{}}"#),
+                });
+            let client = Client::new(v6(&server.address).retry(attempts, quick)).unwrap();
+            let outcome = call(&client).map_err(|error| error.code());
+            (outcome, server.asked().len())
+        };
+    let ask = |client: &Client| client.history("a").map(drop);
+    let publish = |client: &Client| client.publish("a", &1).map(drop);
+    let keyed = |client: &Client| client.call(Publish::new("a", &1).idempotency_key("k")).map(drop);
+    assert_eq!(tried(5, 2, 503, ask), (Ok(()), 3));
+    assert_eq!(tried(5, 2, 503, keyed), (Ok(()), 3));
+    assert_eq!(tried(5, 2, 503, publish), (Err("503".into()), 1), "in doubt");
+    assert_eq!(tried(5, 2, 429, publish), (Ok(()), 3), "certainly not carried out");
+    assert_eq!(tried(3, 9, 503, ask), (Err("503".into()), 3));
+    assert_eq!(tried(5, 2, 401, ask), (Err("unauthorized".into()), 1));
+    assert_eq!(tried(5, 2, 400, ask), (Err("400".into()), 1));
+    // Refused connections are tried again, too, and end with the deadline.
+    let config = v6("http://127.0.0.1:1").retry(1000, quick).timeout(Duration::from_millis(50));
+    let error = Client::new(config).unwrap().publish("a", &1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect);
 }
