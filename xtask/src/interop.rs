@@ -131,7 +131,8 @@ enum Cause {
 
 /// The crate's own suite, told where the server is.
 fn on_their_server(context: &Context, peer: &Peer, installed: &Installed) -> Result<(), Cause> {
-    let running = peers::start(context, peer, installed).map_err(Cause::NotHad)?;
+    let running =
+        peers::start(context, peer, installed, peers::Life::Held).map_err(Cause::NotHad)?;
     let suite = match peer.of {
         "ws-core" => "proxied::",
         _ => "service::",

@@ -10,7 +10,7 @@ mod state;
 pub(crate) use catalogue::{Language, Peer, Role, all, find};
 pub(crate) use install::{Installed, install};
 pub(crate) use program::run_within;
-pub(crate) use server::start;
+pub(crate) use server::{Life, start};
 
 use crate::context::{Context, Failure};
 
@@ -45,7 +45,7 @@ fn up(context: &Context, peer: &Peer) -> Result<(), Failure> {
         return Ok(());
     }
     state::refuse_a_second(context, peer)?;
-    let running = start(context, peer, &installed).map_err(cannot)?;
+    let running = start(context, peer, &installed, Life::Detached).map_err(cannot)?;
     state::keep(context, peer, &running)?;
     for (name, value) in &running.env {
         eprintln!("export {name}={value}");

@@ -22,9 +22,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) type Starter = fn(&Context, &Installed, &mut Running) -> Result<(), NotHad>;
 
+/// How long servers live.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Life {
+    /// Until `peers down`: an interrupt at the terminal is not for them.
+    Detached,
+    /// As long as this command, which an interrupt ends together with them.
+    Held,
+}
+
 /// Processes that are ended when this is dropped.
-#[derive(Default)]
 pub(crate) struct Running {
+    life: Life,
     pub(super) children: Vec<(String, Child)>,
     /// How a suite finds the server.
     pub(crate) env: Vec<(&'static str, String)>,
@@ -36,8 +45,7 @@ impl Running {
         self.children.clear();
     }
 
-    /// Starts a program in the empty home of the peer, in a process group of its
-    /// own: an interrupt at the terminal is for us, and we end it ourselves.
+    /// Starts a program in the empty home of the peer.
     fn spawn(
         &mut self,
         installed: &Installed,
@@ -51,7 +59,9 @@ impl Running {
         command.env("HOME", installed.home()).env("NO_PROXY", "127.0.0.1,localhost");
         command.current_dir(installed.home());
         #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(command, 0);
+        if self.life == Life::Detached {
+            std::os::unix::process::CommandExt::process_group(command, 0);
+        }
         let child = command.spawn().map_err(failed)?;
         self.children.push((name.to_owned(), child));
         Ok(())
@@ -94,8 +104,9 @@ pub(crate) fn start(
     context: &Context,
     peer: &Peer,
     installed: &Installed,
+    life: Life,
 ) -> Result<Running, NotHad> {
-    let mut running = Running::default();
+    let mut running = Running { life, children: Vec::new(), env: Vec::new() };
     if let Role::Server(starter) = &peer.role {
         starter(context, installed, &mut running)?;
     }
