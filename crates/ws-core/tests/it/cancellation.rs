@@ -88,3 +88,40 @@ async fn a_dropped_close_goes_on_where_it_stopped() {
     let (drops, ()) = tokio::join!(closing, receiving);
     assert!(drops > 10, "{drops}");
 }
+
+/// Whether a `send` that was dropped had queued its message is not known, so it is
+/// sent again: each comes at least once, whole and in order.
+#[tokio::test(start_paused = true)]
+async fn a_dropped_send_or_send_batch_tears_nothing() {
+    let (mut client, mut server) = pair(Dribble::new, Limits::default().max_out(64)).await;
+    let sending = async {
+        let (mut drops, mut tries) = (0, 0_usize);
+        for message in messages() {
+            loop {
+                tries += 1;
+                let sent = match tries % 2 {
+                    0 => poll_times(client.send(&message), tries * 37 % 301).await,
+                    _ => poll_times(client.send_batch([&message]), tries * 37 % 301).await,
+                };
+                match sent {
+                    Some(sent) => break sent.unwrap(),
+                    None => drops += 1,
+                }
+            }
+        }
+        client.close(None, Duration::from_secs(60)).await.unwrap();
+        drops
+    };
+    let receiving = async {
+        let mut got = Vec::new();
+        while let Some(message) = server.next().await.unwrap() {
+            got.push(message);
+        }
+        drop(server);
+        got
+    };
+    let (drops, mut got) = tokio::join!(sending, receiving);
+    assert!(drops > 90 && got.len() > 300, "{drops} drops, {} messages", got.len());
+    got.dedup();
+    assert_eq!(got, messages());
+}

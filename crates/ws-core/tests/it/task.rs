@@ -170,3 +170,23 @@ async fn a_dropped_future_of_handle_or_receiver_loses_and_doubles_nothing() {
     let sent = sending.await.unwrap();
     assert!(drops > 150 && sent > 150, "{drops} of next, {sent} of send");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_close_of_a_handle_closes_all_the_same() {
+    for polls in 0..2 {
+        let (client, server) = pair(Dribble::new, Limits::default()).await;
+        let (client, mut near) = client.spawn(Queues::default());
+        let (_server, mut receiver) = server.spawn(Queues::default());
+        client.send(text(1)).await.unwrap();
+        let closing = poll_times(client.close(None, WAIT), polls).await;
+        assert!(closing.is_none(), "it takes more than {polls} polls");
+        assert_eq!(receiver.next().await.unwrap(), Some(text(1)));
+        match polls {
+            // Nothing was asked yet.
+            0 => client.close(None, WAIT).await.unwrap(),
+            _ => assert!(matches!(client.close(None, WAIT).await, Err(Error::Closed) | Ok(()))),
+        }
+        assert_eq!(receiver.next().await.unwrap(), None);
+        assert_eq!(near.next().await.unwrap(), None);
+    }
+}
