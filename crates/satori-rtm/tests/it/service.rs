@@ -67,41 +67,38 @@ impl Service {
     }
 }
 
-/// Notes deliveries and gaps until `count` messages or a gap came, and whatever
-/// comes in a moment after that: nothing may come twice.
-async fn consume(auditor: &Auditor, subscription: &mut Subscription, count: usize) {
-    let mut came = 0;
+/// The last message of a test: whatever came twice has come before it.
+const END: &str = "end";
+
+/// Notes deliveries and gaps until the last message; `seen` is told each delivery.
+async fn consume(auditor: &Auditor, subscription: &mut Subscription, mut seen: impl FnMut()) {
     loop {
-        let next = match came < count {
-            true => within(subscription.next()).await,
-            false => {
-                let moment = Duration::from_millis(300);
-                match tokio::time::timeout(moment, subscription.next()).await {
-                    Ok(next) => next,
-                    Err(_) => return,
-                }
-            }
-        };
-        match next {
+        match within(subscription.next()).await {
+            Some(Delivery::Message(message)) if message.json() == format!("{END:?}") => return,
             Some(Delivery::Message(message)) => {
-                came += 1;
                 auditor.delivered("subscriber", message.json());
+                seen();
             }
             Some(Delivery::Gap(gap)) => auditor.gap("subscriber", gap.missed),
-            other => panic!("after {came}: {other:?}"),
+            other => panic!("{other:?}"),
         }
     }
 }
 
-async fn publish(auditor: &Auditor, client: &Client, channel: &str) {
-    for n in 1..=MESSAGES {
+/// Publishes 1, 2, .. while `more` says so of the next number, and the last
+/// message.
+async fn publish(auditor: &Auditor, client: &Client, channel: &str, more: impl Fn(usize) -> bool) {
+    let mut n = 1;
+    while more(n) {
         let message = n.to_string();
         auditor.accepted(channel, &message);
         within(client.publish(channel, &n)).await.unwrap();
         auditor.acknowledged(channel, &message);
         // What a service stores is known from what it says.
         auditor.received(channel, &message);
+        n += 1;
     }
+    within(client.publish(channel, END)).await.unwrap();
 }
 
 /// One line for people and programs; fails if the books do not add up.
@@ -126,8 +123,8 @@ async fn a_subscriber_that_is_cut_off_resumes_where_it_was() {
     let mut live = within(subscriber.subscribe("service-live", Subscribe::new())).await.unwrap();
     auditor.subscribed("subscriber", "service-live");
     tokio::join!(
-        publish(&auditor, &publisher, "service-live"),
-        consume(&auditor, &mut live, MESSAGES)
+        publish(&auditor, &publisher, "service-live", |n| n <= MESSAGES),
+        consume(&auditor, &mut live, || {})
     );
     let verdict = auditor.verdict();
     report("service: subscriber cut off", &verdict, proxy.faults().struck());
@@ -148,8 +145,8 @@ async fn a_publisher_that_is_cut_off_sends_again_what_was_not_acknowledged() {
     let mut live = within(subscriber.subscribe("service-sent", Subscribe::new())).await.unwrap();
     auditor.subscribed("subscriber", "service-sent");
     tokio::join!(
-        publish(&auditor, &publisher, "service-sent"),
-        consume(&auditor, &mut live, MESSAGES)
+        publish(&auditor, &publisher, "service-sent", |n| n <= MESSAGES),
+        consume(&auditor, &mut live, || {})
     );
     report("service: publisher cut off", &auditor.verdict(), proxy.faults().struck());
     assert_eq!((publisher.stats().connects, proxy.faults().struck()), (2, 1));
@@ -172,43 +169,14 @@ async fn a_subscriber_cut_off_before_its_first_message_goes_on_or_says_what_it_m
     // A service that refuses the position may close the connection over it, so
     // that the first messages can be among those that are missing.
     let publisher = service.connect().await;
-    let enough = Cell::new(false);
-    let publishing = async {
-        let mut n = 0;
-        while !enough.get() {
-            n += 1;
-            let message = n.to_string();
-            auditor.accepted("service-quiet", &message);
-            within(publisher.publish("service-quiet", &n)).await.unwrap();
-            auditor.acknowledged("service-quiet", &message);
-            auditor.received("service-quiet", &message);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let consuming = async {
-        take_some(&auditor, &mut quiet).await;
-        enough.set(true);
-    };
-    tokio::join!(publishing, consuming);
-    consume(&auditor, &mut quiet, 0).await;
+    let came = Cell::new(0);
+    tokio::join!(
+        publish(&auditor, &publisher, "service-quiet", |_| came.get() < 10),
+        consume(&auditor, &mut quiet, || came.set(came.get() + 1))
+    );
     let verdict = auditor.verdict();
     assert!(verdict.findings.is_empty(), "{:?}", verdict.findings);
     assert!(verdict.gaps > 0 || verdict.delivered == verdict.published);
-}
-
-/// Takes ten messages, and what is said of gaps.
-async fn take_some(auditor: &Auditor, subscription: &mut Subscription) {
-    let mut came = 0;
-    while came < 10 {
-        match within(subscription.next()).await {
-            Some(Delivery::Message(message)) => {
-                came += 1;
-                auditor.delivered("subscriber", message.json());
-            }
-            Some(Delivery::Gap(gap)) => auditor.gap("subscriber", gap.missed),
-            other => panic!("after {came}: {other:?}"),
-        }
-    }
 }
 
 #[tokio::test]
