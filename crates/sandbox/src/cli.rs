@@ -10,7 +10,7 @@ use realtime_sandbox::{Engine, Sandbox};
 use serde_json::json;
 
 /// The servers that this program knows.
-const NAMES: [&str; 1] = ["satori-rtm"];
+const NAMES: [&str; 2] = ["satori-rtm", "cent"];
 
 /// Local servers of realtime protocols, for development and tests.
 ///
@@ -58,8 +58,10 @@ pub(crate) async fn run() -> ExitCode {
 }
 
 async fn start(options: &Options) -> io::Result<Sandbox> {
-    // One server so far: every choice of names is that one.
     let mut builder = Sandbox::builder().engine(options.engine);
+    if !options.only.is_empty() {
+        builder = builder.only(options.only.clone());
+    }
     for (name, port) in &options.port {
         builder = builder.port(name, *port);
     }
@@ -67,28 +69,64 @@ async fn start(options: &Options) -> io::Result<Sandbox> {
 }
 
 fn announce(sandbox: &Sandbox, as_json: bool) -> io::Result<()> {
-    let rtm = sandbox.rtm();
     let mut out = io::stdout().lock();
     if as_json {
-        let line = json!({"satori-rtm": {
-            "url": rtm.url(),
-            "appkey": rtm.appkey(),
-            "role": rtm.role(),
-            "role_secret": rtm.role_secret(),
-            "restricted_channel": rtm.restricted_channel(),
-        }});
-        writeln!(out, "{line}")?;
-    } else {
+        let all: serde_json::Map<_, _> = [satori_rtm_keys(sandbox), cent_keys(sandbox)]
+            .into_iter()
+            .flatten()
+            .map(|(name, keys)| (name.to_owned(), keys))
+            .collect();
+        writeln!(out, "{}", serde_json::Value::Object(all))?;
+        return out.flush();
+    }
+    if sandbox.rtm().address().is_some() {
+        let rtm = sandbox.rtm();
         writeln!(out, "satori-rtm   {}", rtm.url())?;
         writeln!(out, "  appkey     {}", rtm.appkey())?;
         writeln!(out, "  role       {}, secret {}", rtm.role(), rtm.role_secret())?;
         writeln!(out, "  restricted {}", rtm.restricted_channel())?;
-        writeln!(out)?;
         writeln!(out, "  Config::new({:?}, {:?})", rtm.url(), rtm.appkey())?;
         writeln!(out)?;
-        writeln!(out, "A development server: in memory, on loopback. Ctrl-C ends it.")?;
     }
+    if sandbox.centrifugo().address().is_some() {
+        let cent = sandbox.centrifugo();
+        writeln!(out, "cent         {}", cent.url())?;
+        writeln!(out, "  api key    {}", cent.api_key())?;
+        writeln!(out, "  secret     {} (v1, and tokens)", cent.secret())?;
+        writeln!(out, "  clients    {}", cent.websocket_url())?;
+        writeln!(out, "  Config::v6({:?}, {:?})", cent.url(), cent.api_key())?;
+        writeln!(out)?;
+    }
+    writeln!(out, "A development server: in memory, on loopback. Ctrl-C ends it.")?;
     out.flush()
+}
+
+/// What a script needs to know of a server, if it was started.
+type Keys = Option<(&'static str, serde_json::Value)>;
+
+fn satori_rtm_keys(sandbox: &Sandbox) -> Keys {
+    let rtm = sandbox.rtm();
+    rtm.address()?;
+    let keys = json!({
+        "url": rtm.url(),
+        "appkey": rtm.appkey(),
+        "role": rtm.role(),
+        "role_secret": rtm.role_secret(),
+        "restricted_channel": rtm.restricted_channel(),
+    });
+    Some(("satori-rtm", keys))
+}
+
+fn cent_keys(sandbox: &Sandbox) -> Keys {
+    let cent = sandbox.centrifugo();
+    cent.address()?;
+    let keys = json!({
+        "url": cent.url(),
+        "api_key": cent.api_key(),
+        "secret": cent.secret(),
+        "ws_url": cent.websocket_url(),
+    });
+    Some(("cent", keys))
 }
 
 fn fail(reason: &str) -> ExitCode {

@@ -1,15 +1,19 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-#[cfg(not(feature = "satori-rtm"))]
-compile_error!("a sandbox needs a server: enable the feature `satori-rtm`");
+#[cfg(not(any(feature = "cent", feature = "satori-rtm")))]
+compile_error!("a sandbox needs a server: enable the feature of a protocol");
 
 mod auditor;
+mod door;
 mod engine;
 mod fault;
 mod log;
 mod sandbox;
 mod tasks;
+
+#[cfg(feature = "cent")]
+mod centrifugo;
 
 #[cfg(feature = "satori-rtm")]
 mod rtm;
@@ -17,6 +21,8 @@ mod rtm;
 #[cfg(feature = "tls")]
 mod tls;
 
+#[cfg(feature = "cent")]
+pub use crate::centrifugo::{CentrifugoConfig, CentrifugoServer, ChannelOptions};
 #[cfg(feature = "satori-rtm")]
 pub use crate::rtm::{RtmConfig, RtmServer};
 #[cfg(feature = "tls")]

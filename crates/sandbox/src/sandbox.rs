@@ -2,12 +2,19 @@
 
 use std::{collections::BTreeMap, io};
 
+#[cfg(feature = "cent")]
+use crate::centrifugo::{CentrifugoConfig, CentrifugoServer};
 use crate::engine::Engine;
 #[cfg(feature = "satori-rtm")]
 use crate::rtm::{RtmConfig, RtmServer};
 
-/// The servers that there are.
-const SERVERS: [&str; 1] = ["satori-rtm"];
+/// The servers that there are, by the names of their clients' crates.
+const SERVERS: &[&str] = &[
+    #[cfg(feature = "satori-rtm")]
+    "satori-rtm",
+    #[cfg(feature = "cent")]
+    "cent",
+];
 
 /// What a sandbox serves, and how.
 ///
@@ -19,6 +26,7 @@ const SERVERS: [&str; 1] = ["satori-rtm"];
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
 /// let sandbox = Sandbox::builder().engine(Engine::Tungstenite).start().await?;
+/// # #[cfg(feature = "satori-rtm")]
 /// println!("{}", sandbox.rtm().url());
 /// # Ok(()) }
 /// ```
@@ -26,6 +34,9 @@ const SERVERS: [&str; 1] = ["satori-rtm"];
 pub struct Builder {
     engine: Engine,
     ports: BTreeMap<String, u16>,
+    only: Option<Vec<String>>,
+    #[cfg(feature = "cent")]
+    centrifugo: CentrifugoConfig,
     #[cfg(feature = "satori-rtm")]
     rtm: RtmConfig,
 }
@@ -45,6 +56,21 @@ impl Builder {
         self
     }
 
+    /// Starts only the servers of these names: `satori-rtm`, `cent`. Default all.
+    #[must_use]
+    pub fn only<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.only = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sets version, keys, channels and limits of the Centrifugo server.
+    #[cfg(feature = "cent")]
+    #[must_use]
+    pub fn centrifugo(mut self, config: CentrifugoConfig) -> Self {
+        self.centrifugo = config;
+        self
+    }
+
     /// Sets keys and limits of the Satori RTM server.
     #[cfg(feature = "satori-rtm")]
     #[must_use]
@@ -53,28 +79,46 @@ impl Builder {
         self
     }
 
-    /// Starts every server on loopback.
+    /// Starts the servers on loopback.
     ///
     /// # Errors
     ///
-    /// [`io::Error`] if a port cannot be had, or was given to a server that there
-    /// is not.
+    /// [`io::Error`] if a port cannot be had, or a name is no server's.
     pub async fn start(self) -> io::Result<Sandbox> {
-        if let Some(name) = self.ports.keys().find(|name| !SERVERS.contains(&name.as_str())) {
-            let text = format!("no server is called {name:?}");
+        let mut names = self.ports.keys().chain(self.only.iter().flatten());
+        if let Some(name) = names.find(|name| !SERVERS.contains(&name.as_str())) {
+            let text = format!("no server is called {name:?}; there is {}", SERVERS.join(", "));
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         #[cfg(feature = "satori-rtm")]
         let rtm = {
-            let port = self.ports.get("satori-rtm").copied().unwrap_or_default();
-            let server = RtmServer::new(self.rtm, self.engine);
-            server.listen(port).await?;
+            let server = RtmServer::new(self.rtm.clone(), self.engine);
+            if let Some(port) = self.port_of("satori-rtm") {
+                server.listen(port).await?;
+            }
+            server
+        };
+        #[cfg(feature = "cent")]
+        let centrifugo = {
+            let server = CentrifugoServer::new(self.centrifugo.clone(), self.engine);
+            if let Some(port) = self.port_of("cent") {
+                server.listen(port).await?;
+            }
             server
         };
         Ok(Sandbox {
             #[cfg(feature = "satori-rtm")]
             rtm,
+            #[cfg(feature = "cent")]
+            centrifugo,
         })
+    }
+
+    /// The port of a server that is to listen, 0 for a free one.
+    fn port_of(&self, name: &str) -> Option<u16> {
+        let is_wanted =
+            self.only.as_ref().is_none_or(|names| names.iter().any(|wanted| wanted == name));
+        is_wanted.then(|| self.ports.get(name).copied().unwrap_or_default())
     }
 }
 
@@ -83,6 +127,8 @@ impl Builder {
 pub struct Sandbox {
     #[cfg(feature = "satori-rtm")]
     rtm: RtmServer,
+    #[cfg(feature = "cent")]
+    centrifugo: CentrifugoServer,
 }
 
 impl Sandbox {
@@ -101,7 +147,16 @@ impl Sandbox {
         Builder::default()
     }
 
-    /// Returns the Satori RTM server.
+    /// Returns the Centrifugo server; its [`CentrifugoServer::address`] is `None`
+    /// if it was not to be started.
+    #[cfg(feature = "cent")]
+    #[must_use]
+    pub const fn centrifugo(&self) -> &CentrifugoServer {
+        &self.centrifugo
+    }
+
+    /// Returns the Satori RTM server; its [`RtmServer::address`] is `None` if it
+    /// was not to be started.
     #[cfg(feature = "satori-rtm")]
     #[must_use]
     pub const fn rtm(&self) -> &RtmServer {

@@ -126,4 +126,16 @@ impl Socket {
             Self::Tungstenite(socket) => tungstenite::send(socket, text).await,
         }
     }
+
+    /// Closes with a code and a reason. A code that no close frame may hold ends
+    /// the connection without one.
+    #[cfg(feature = "cent")]
+    pub(crate) async fn close(self, code: u16, reason: &str) {
+        let is_sendable = matches!(code, 3000..=4999) && reason.len() <= 123;
+        match self {
+            _ if !is_sendable => {}
+            Self::WsCore(socket) => ws_core::close(*socket, code, reason).await,
+            Self::Tungstenite(socket) => tungstenite::close(*socket, code, reason).await,
+        }
+    }
 }

@@ -73,3 +73,15 @@ pub(super) async fn next(socket: &mut Stream) -> Result<Incoming, Gone> {
 pub(super) async fn send(socket: &mut Stream, text: String) -> Result<(), Gone> {
     socket.send(Message::text(text)).await.map_err(|_| Gone)
 }
+
+#[cfg(feature = "cent")]
+pub(super) async fn close(mut socket: Stream, code: u16, reason: &str) {
+    let frame = tokio_tungstenite::tungstenite::protocol::CloseFrame {
+        code: code.into(),
+        reason: reason.to_owned().into(),
+    };
+    // Until the other side has answered, or is gone.
+    if socket.send(Message::Close(Some(frame))).await.is_ok() {
+        while let Some(Ok(_)) = socket.next().await {}
+    }
+}

@@ -1,5 +1,10 @@
 //! Our own engine.
 
+#[cfg(feature = "cent")]
+use std::time::Duration;
+
+#[cfg(feature = "cent")]
+use ::ws_core::{CloseCode, CloseFrame};
 use ::ws_core::{Connection, Limits, Message};
 
 use super::{Gone, Incoming, Io, Opening, Refusal, Selected, Socket};
@@ -44,4 +49,11 @@ pub(super) async fn next(socket: &mut Connection<Io>) -> Result<Incoming, Gone> 
 
 pub(super) async fn send(socket: &mut Connection<Io>, text: String) -> Result<(), Gone> {
     socket.send(&Message::text(text)).await.map_err(|_| Gone)
+}
+
+#[cfg(feature = "cent")]
+pub(super) async fn close(mut socket: Connection<Io>, code: u16, reason: &str) {
+    let frame = CloseFrame::new(CloseCode::new(code), reason.to_owned());
+    // Whoever does not answer the frame is gone all the same.
+    let _closed = socket.close(Some(&frame), Duration::from_secs(5)).await;
 }

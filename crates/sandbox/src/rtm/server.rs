@@ -1,9 +1,8 @@
 //! Accepts clients, over TCP and over pipes in the same process.
 
 use std::{
-    future::Future,
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -11,13 +10,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    io::DuplexStream,
-    net::{TcpListener, TcpStream},
-};
+use tokio::io::DuplexStream;
 
 use super::{config::RtmConfig, connection::Connection, hub::Hub};
 use crate::{
+    door::{self, Serve},
     engine::{Engine, Incoming, Io, Opening, Refusal, Selected, Socket, accept},
     log::{EventLog, What},
     tasks::Tasks,
@@ -67,12 +64,8 @@ impl RtmServer {
     ///
     /// [`io::Error`] if the port cannot be had.
     pub async fn listen(&self, port: u16) -> io::Result<()> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-        *self.shared.address.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(listener.local_addr()?);
-        self.accept_from(listener, |shared, stream| async move {
-            shared.serve(Box::new(stream)).await;
-        });
+        let address = door::listen(&self.shared, &self.tasks, port).await?;
+        *self.shared.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
         Ok(())
     }
 
@@ -88,45 +81,8 @@ impl RtmServer {
         port: u16,
         authority: &crate::tls::Authority,
     ) -> io::Result<String> {
-        let acceptor = authority.acceptor(&["localhost", "127.0.0.1"])?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-        let address = listener.local_addr()?;
-        self.accept_from(listener, move |shared, stream| {
-            let acceptor = acceptor.clone();
-            async move {
-                let secured =
-                    tokio::time::timeout(shared.config.handshake, acceptor.accept(stream));
-                // A client that cannot agree on TLS has been told by an alert.
-                if let Ok(Ok(stream)) = secured.await {
-                    shared.serve(Box::new(stream)).await;
-                }
-            }
-        });
+        let address = door::listen_tls(&self.shared, &self.tasks, port, authority).await?;
         Ok(format!("wss://{address}"))
-    }
-
-    /// Serves what comes to `listener`, each connection by `serve`.
-    fn accept_from<S, F>(&self, listener: TcpListener, serve: S)
-    where
-        S: Fn(Arc<Shared>, TcpStream) -> F + Send + 'static,
-        F: Future<Output = ()> + Send + 'static,
-    {
-        // The task must not keep the set alive that ends it.
-        let (shared, connections) = (Arc::clone(&self.shared), Tasks::default());
-        self.tasks.spawn(async move {
-            loop {
-                match listener.accept().await {
-                    Ok((stream, _)) if connections.running() < shared.config.max_connections => {
-                        // A socket that cannot be told so still works, only slower.
-                        let _best_effort = stream.set_nodelay(true);
-                        connections.spawn(serve(Arc::clone(&shared), stream));
-                    }
-                    Ok(_) => {}
-                    // Out of descriptors, most likely: wait for some to close.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-                }
-            }
-        });
     }
 
     /// Opens a connection without a network: the client's end of a pipe. Must
@@ -185,7 +141,15 @@ impl RtmServer {
     }
 }
 
-impl Shared {
+impl Serve for Shared {
+    fn max_connections(&self) -> usize {
+        self.config.max_connections
+    }
+
+    fn handshake(&self) -> Duration {
+        self.config.handshake
+    }
+
     async fn serve(&self, io: Io) {
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
         // A PDU is a message and an envelope around it.
@@ -203,15 +167,12 @@ impl Shared {
             Ok(Err(None)) | Err(_) => self.log.add(number, What::Ended),
         }
     }
+}
 
-    /// A page in a browser can reach a loopback port under a name of its own:
-    /// only loopback names may ask.
+impl Shared {
     fn judge(&self, opening: &Opening) -> Result<Selected, Refusal> {
         let refuse = |status, body: &str| Err(Refusal { status, body: body.to_owned() });
-        let host = opening.host.as_deref().unwrap_or_default();
-        let port = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
-        let name = port.map_or(host, |(name, _)| name);
-        if !matches!(name, "127.0.0.1" | "localhost" | "[::1]") {
+        if !door::is_loopback(opening.host.as_deref().unwrap_or_default()) {
             return refuse(403, "this development server answers to loopback names only\n");
         }
         if opening.path != "/v2" {

@@ -8,5 +8,6 @@
     reason = "test helpers fail by panicking, as tests do"
 )]
 
+mod centrifugo;
 mod program;
 mod rtm;

@@ -1,0 +1,93 @@
+//! Where clients come in: what all servers do with a listening socket.
+
+use std::{future::Future, io, net::Ipv4Addr, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::net::{TcpListener, TcpStream};
+
+#[cfg(feature = "tls")]
+use crate::tls::Authority;
+use crate::{engine::Io, tasks::Tasks};
+
+/// A server as its door sees it.
+pub(crate) trait Serve: Send + Sync + 'static {
+    /// Connections at a time; more are closed at once.
+    fn max_connections(&self) -> usize;
+
+    /// How long a client may take until it is let in.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "only TLS takes time here"))]
+    fn handshake(&self) -> Duration;
+
+    /// Serves one client to its end.
+    fn serve(&self, io: Io) -> impl Future<Output = ()> + Send;
+}
+
+/// Listens on a loopback port, 0 for a free one.
+pub(crate) async fn listen<S: Serve>(
+    server: &Arc<S>,
+    tasks: &Tasks,
+    port: u16,
+) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let address = listener.local_addr()?;
+    accept_from(server, tasks, listener, |server, stream| async move {
+        server.serve(Box::new(stream)).await;
+    });
+    Ok(address)
+}
+
+/// Listens with TLS, as `localhost` and `127.0.0.1`.
+#[cfg(feature = "tls")]
+pub(crate) async fn listen_tls<S: Serve>(
+    server: &Arc<S>,
+    tasks: &Tasks,
+    port: u16,
+    authority: &Authority,
+) -> io::Result<SocketAddr> {
+    let acceptor = authority.acceptor(&["localhost", "127.0.0.1"])?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let address = listener.local_addr()?;
+    accept_from(server, tasks, listener, move |server, stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let secured = tokio::time::timeout(server.handshake(), acceptor.accept(stream));
+            // A client that cannot agree on TLS has been told by an alert.
+            if let Ok(Ok(stream)) = secured.await {
+                server.serve(Box::new(stream)).await;
+            }
+        }
+    });
+    Ok(address)
+}
+
+/// Serves what comes to `listener`, each connection by `serve`.
+fn accept_from<S, C, F>(server: &Arc<S>, tasks: &Tasks, listener: TcpListener, serve: C)
+where
+    S: Serve,
+    C: Fn(Arc<S>, TcpStream) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    // The task must not keep the set alive that ends it.
+    let (server, connections) = (Arc::clone(server), Tasks::default());
+    tasks.spawn(async move {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) if connections.running() < server.max_connections() => {
+                    // A socket that cannot be told so still works, only slower.
+                    let _best_effort = stream.set_nodelay(true);
+                    connections.spawn(serve(Arc::clone(&server), stream));
+                }
+                Ok(_) => {}
+                // Out of descriptors, most likely: wait for some to close.
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    });
+}
+
+/// Whether `host`, of a request's header, is this machine. A page in a browser
+/// can reach a loopback port under a name of its own.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let port = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+    let name = port.map_or(host, |(name, _)| name);
+    matches!(name, "127.0.0.1" | "localhost" | "[::1]")
+}
