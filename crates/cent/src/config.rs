@@ -138,8 +138,10 @@ impl Config {
 
     /// Sends each call in a request of its own. By default, while one request is
     /// on its way, further calls wait and go together with the next one, 512 of
-    /// them and 512 KiB at most; on v4 and older they never do, for there one
-    /// call that is refused would refuse the others.
+    /// them and 512 KiB at most. So travel the calls that change something, and
+    /// [`PresenceStats`](crate::PresenceStats): what reads much goes alone. On v4
+    /// and older all go alone, for there one call that is refused would refuse the
+    /// others.
     #[must_use]
     pub const fn without_combining(mut self) -> Self {
         self.combine = false;
@@ -208,12 +210,24 @@ impl Config {
         if self.retry.is_some_and(|(attempts, backoff)| attempts == 0 || !backoff.is_patient()) {
             return Err(Error::config("retry", "takes at least one attempt, and waits of 1 ms"));
         }
-        if let Credential::Key(key) = &self.credential
-            && (key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()))
-        {
-            return Err(Error::config("key", "takes visible ASCII characters, and no spaces"));
+        match &self.credential {
+            Credential::Key(key)
+                if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) =>
+            {
+                Err(Error::config("key", "takes visible ASCII characters, and no spaces"))
+            }
+            Credential::Secret(secret) | Credential::Project { secret, .. }
+                if secret.is_empty() =>
+            {
+                Err(Error::config("secret", "is empty: insecure_api() signs nothing"))
+            }
+            Credential::Project { key, .. } | Credential::OpenProject { key }
+                if key.is_empty() || !key.bytes().all(is_plain) =>
+            {
+                Err(Error::config("project", "takes letters, digits and -._~: it is in the path"))
+            }
+            _ => self.base(),
         }
-        self.base()
     }
 
     /// All slashes at the end go, and `/api` is added unless it is there.
@@ -225,8 +239,15 @@ impl Config {
         if authority.is_empty() {
             return wrong("it names no host");
         }
-        if authority.contains('@') || rest.contains(['?', '#', ' ']) {
-            return wrong("it holds credentials, a query, a fragment or a space");
+        if authority.contains('@') || rest.contains(['?', '#', '\\']) {
+            return wrong("it holds credentials, a query, a fragment or a backslash");
+        }
+        if !rest.bytes().all(|b| b.is_ascii_graphic()) {
+            return wrong("it takes visible ASCII characters, and no spaces");
+        }
+        let port = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+        if port.is_some_and(|(_, port)| !matches!(port.parse(), Ok(1..=u16::MAX))) {
+            return wrong("the port is no number from 1 to 65535");
         }
         let address = self.address.trim_end_matches('/');
         Ok(match self.exact || address.ends_with("/api") {
@@ -234,6 +255,11 @@ impl Config {
             false => format!("{address}/api"),
         })
     }
+}
+
+/// What stands in a path without an escape.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 /// Options that give up protection.

@@ -150,6 +150,12 @@ impl Error {
         Self::Request(RequestError::new(Failure::Timeout, 0))
     }
 
+    /// An answer of which more came than is read: another one would be as long.
+    pub(crate) fn too_long() -> Self {
+        let source = std::io::Error::other("the answer is over 64 MiB");
+        Self::Request(RequestError::new(Failure::Decode, 1).because(source))
+    }
+
     /// What a request that failed as a whole means for each of its commands.
     pub(crate) fn each(mut self) -> Self {
         if let Self::Request(error) = &mut self {

@@ -42,6 +42,6 @@ pub use crate::{
 pub mod internal {
     pub use crate::{
         proto::Params,
-        requests::{ReadError, Reply, sealed::Sealed},
+        requests::{Idempotent, ReadError, Reply, sealed::Sealed},
     };
 }

@@ -1,11 +1,11 @@
 //! How requests travel; an application may bring a way of its own.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use crate::error::Error;
 
 /// A POST request, ready to be sent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Outgoing<'a> {
     /// The whole URL.
@@ -16,6 +16,19 @@ pub struct Outgoing<'a> {
     pub body: &'a str,
     /// What is left of the call's time.
     pub timeout: Duration,
+}
+
+impl fmt::Debug for Outgoing<'_> {
+    /// Without what the headers hold.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| *name).collect();
+        f.debug_struct("Outgoing")
+            .field("url", &self.url)
+            .field("headers", &names)
+            .field("body", &self.body)
+            .field("timeout", &self.timeout)
+            .finish()
+    }
 }
 
 /// What the server has answered.

@@ -1,12 +1,15 @@
 //! Several commands in one request, and what came of each.
 
-use std::marker::PhantomData;
+use std::{
+    marker::PhantomData,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use super::{Client, read};
 use crate::{
     config::Config,
     error::Error,
-    proto::{Command, Outcome},
+    proto::{Command, Outcome, guard},
     requests::{Request, command},
 };
 
@@ -18,12 +21,14 @@ pub struct Batch<'a> {
     client: &'a Client,
     commands: Vec<Command>,
     parallel: bool,
+    id: u64,
 }
 
 /// Stands for one command of a batch, and takes its reply.
 #[derive(Debug)]
 #[must_use = "the ticket takes the reply"]
 pub struct Ticket<R> {
+    batch: u64,
     at: usize,
     request: PhantomData<fn() -> R>,
 }
@@ -32,6 +37,7 @@ pub struct Ticket<R> {
 #[derive(Debug)]
 pub struct Replies {
     config: Config,
+    batch: u64,
     outcomes: Vec<(String, Outcome)>,
 }
 
@@ -49,8 +55,11 @@ impl Client {
     /// println!("{:?} {:?}", replies.take(news)?, replies.take(who)?);
     /// # Ok(()) }
     /// ```
-    pub const fn batch(&self) -> Batch<'_> {
-        Batch { client: self, commands: Vec::new(), parallel: false }
+    pub fn batch(&self) -> Batch<'_> {
+        /// Tells the batches of a program apart.
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        let id = IDS.fetch_add(1, Ordering::Relaxed);
+        Batch { client: self, commands: Vec::new(), parallel: false, id }
     }
 }
 
@@ -65,7 +74,7 @@ impl Batch<'_> {
         let config = &self.client.config;
         let command = command(request, config.version, config.relaxed)?;
         self.commands.push(command);
-        Ok(Ticket { at: self.commands.len() - 1, request: PhantomData })
+        Ok(Ticket { batch: self.id, at: self.commands.len() - 1, request: PhantomData })
     }
 
     /// Lets the server run the commands side by side, so that what they do may
@@ -73,11 +82,13 @@ impl Batch<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] on a version that would not.
+    /// [`Error::Unsupported`] on a version that would not, unless the
+    /// configuration is relaxed.
     pub fn parallel(mut self) -> Result<Self, Error> {
-        crate::proto::guard::check(self.client.config.version, "batch", ["parallel"])?;
-        self.parallel = true;
-        Ok(self)
+        let config = &self.client.config;
+        let known = guard::check(config.version, "batch", ["parallel"]);
+        self.parallel = known.is_ok();
+        if config.relaxed { Ok(self) } else { known.map(|()| self) }
     }
 
     /// Sends the commands; an empty batch sends nothing.
@@ -97,7 +108,7 @@ impl Batch<'_> {
         };
         let params = self.commands.into_iter().map(|command| command.params);
         let config = Config::clone(&self.client.config);
-        Ok(Replies { config, outcomes: params.zip(outcomes).collect() })
+        Ok(Replies { config, batch: self.id, outcomes: params.zip(outcomes).collect() })
     }
 }
 
@@ -110,7 +121,8 @@ impl Replies {
     /// - [`Error::Request`] if its reply cannot be read.
     /// - [`Error::Misuse`] for a ticket of another batch.
     pub fn take<R: Request>(&self, ticket: Ticket<R>) -> Result<R::Reply, Error> {
-        let Some((params, outcome)) = self.outcomes.get(ticket.at) else {
+        let found = self.outcomes.get(ticket.at).filter(|_| ticket.batch == self.batch);
+        let Some((params, outcome)) = found else {
             return Err(Error::misuse("ticket", "the ticket belongs to another batch"));
         };
         read::<R>(&self.config, outcome, params)

@@ -30,8 +30,25 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Misuse`] if `params` is no JSON object, or `method` no name.
+    /// [`Error::Misuse`] if `params` is no JSON object, or `method` no name, or for
+    /// what servers do badly with: no user where that means all anonymous
+    /// connections, bytes in base64 that are no JSON.
     pub fn add<P>(&self, method: &str, params: &P) -> Result<(), Error>
+    where
+        P: Serialize + ?Sized,
+    {
+        let command = Command::raw(method, params)?;
+        command.check(self.config.version)?;
+        self.buffered().push(command);
+        Ok(())
+    }
+
+    /// As [`add`](Self::add), and also what servers do badly with.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Misuse`] if `params` is no JSON object, or `method` no name.
+    pub fn add_unchecked<P>(&self, method: &str, params: &P) -> Result<(), Error>
     where
         P: Serialize + ?Sized,
     {

@@ -1,8 +1,11 @@
 //! HTTP by `ureq`.
 
-use std::{io::Read, time::Duration};
+use std::{
+    io::{ErrorKind, Read},
+    time::Duration,
+};
 
-use ureq::{Agent, config::ConfigBuilder, http::Response, typestate::AgentScope};
+use ureq::{Agent, Timeout, config::ConfigBuilder, http::Response, typestate::AgentScope};
 
 use crate::{
     config::Config,
@@ -28,6 +31,9 @@ impl Http {
             .max_redirects_will_error(false)
             .proxy(None)
             .http_status_as_error(false)
+            // As many as threads that call at once, usually.
+            .max_idle_connections(64)
+            .max_idle_connections_per_host(64)
             .user_agent(concat!("cent-rust/", env!("CARGO_PKG_VERSION")));
         Ok(Self { agent: secure(builder, config)?.build().into() })
     }
@@ -64,7 +70,7 @@ impl Transport for Http {
         let mut reader = answer.body_mut().as_reader().take(MAX_BODY + 1);
         reader.read_to_end(&mut body).map_err(|e| failed(ureq::Error::from(e)))?;
         if body.len() as u64 > MAX_BODY {
-            return Err(Error::network(std::io::Error::other("the answer is over 64 MiB")));
+            return Err(Error::too_long());
         }
         Ok(Incoming { status, retry_after, body })
     }
@@ -78,19 +84,25 @@ fn retry_after<B>(answer: &Response<B>) -> Option<Duration> {
 
 fn failed(error: ureq::Error) -> Error {
     match error {
+        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => Error::never_sent_in_time(),
         ureq::Error::Timeout(_) => Error::timed_out(),
-        ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-            Error::timed_out()
-        }
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) => Error::never_sent(error),
+        ureq::Error::Io(error) if error.kind() == ErrorKind::TimedOut => Error::timed_out(),
         #[cfg(feature = "tls")]
         ureq::Error::Io(error) if crate::tls::is_refusal(&error) => {
             // The handshake comes before the request.
             Error::never_sent(error).hinting("check the server's certificate and whom we trust")
         }
         ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => Error::never_sent(error),
-        ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            Error::never_sent(error)
-        }
+        ureq::Error::Io(error) if is_unreachable(error.kind()) => Error::never_sent(error),
         other => Error::network(other),
     }
+}
+
+/// Whether a connection never came about.
+const fn is_unreachable(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable
+    )
 }

@@ -90,16 +90,15 @@ impl Client {
             let reason = "commands wait to be sent: call send() or reset() first";
             return Err(Error::misuse("not_empty", reason));
         }
-        let idempotent = request.is_idempotent();
         let command = command(request, self.config.version, self.config.relaxed)?;
-        let params = command.params.clone();
-        let read = |outcome: &Outcome| read::<R>(&self.config, outcome, &params);
-        retry::run(&self.config, idempotent, |left| read(&self.once(command.clone(), left)?))
+        retry::run(&self.config, command.is_idempotent, |left| {
+            read::<R>(&self.config, &self.once(command.clone(), left)?, &command.params)
+        })
     }
 
     /// Sends `command` once, by itself or with others.
     fn once(&self, command: Command, timeout: Duration) -> Result<Outcome, Error> {
-        if self.config.combines() {
+        if self.config.combines() && command.combines {
             let exchange = |all: &[Command], left| self.exchange(all, false, left);
             return self.combiner.call(command, timeout, &exchange);
         }

@@ -13,11 +13,11 @@ pub(super) fn run<T>(
     idempotent: bool,
     once: impl Fn(Duration) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let deadline = Instant::now() + config.timeout;
     let Some((attempts, backoff)) = config.retry else { return once(config.timeout) };
+    let deadline = Instant::now() + config.timeout;
     let mut retry = Retry::new(backoff, Rng::from_entropy());
+    let mut left = config.timeout;
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
         let error = match once(left) {
             Err(error) if may_be_repeated(&error, idempotent) => error,
             done => return done,
@@ -28,6 +28,10 @@ pub(super) fn run<T>(
             return Err(error);
         }
         std::thread::sleep(wait);
+        left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(error);
+        }
     }
 }
 

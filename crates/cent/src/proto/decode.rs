@@ -1,6 +1,8 @@
 //! HTTP answers to outcomes, in each dialect (docs/protocols/cent.md, 3.5, 4.2
 //! and 5).
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -35,7 +37,7 @@ pub(crate) fn decode(
         Dialect::Signed | Dialect::Project => items(answer.body),
         Dialect::Stream => replies(answer.body),
         Dialect::Method if batched => batch(answer.body, commands),
-        Dialect::Method => parse(answer.body).map(|reply: Reply<'_>| vec![reply.outcome()]),
+        Dialect::Method => parse(answer.body).and_then(reply).map(|outcome| vec![outcome]),
     };
     let outcomes = outcomes.map_err(|e| wrong(dialect, commands, answer).because(e))?;
     if outcomes.len() != commands.len() {
@@ -106,6 +108,9 @@ const fn hint(dialect: Dialect, status: u16) -> Option<&'static str> {
         (Dialect::Method, 404) => {
             "there is no such method: check the address, and whether the server is v5 or later"
         }
+        (Dialect::Method, 400) => {
+            "a parameter may be of the wrong type, or the server of a generation before v5"
+        }
         (_, 300..=399) => "redirects are not followed: give the address that it leads to",
         (Dialect::Signed | Dialect::Project, 401) => "check the secret",
         (_, 401) => "check the API key",
@@ -128,99 +133,100 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, serde_json::Error>
     serde_json::from_slice(body)
 }
 
+/// An object as it came. No array is taken for one.
+type Fields<'a> = BTreeMap<String, &'a RawValue>;
+
+/// Reads a field, `null` as none.
+fn field<'a, T: Deserialize<'a>>(
+    fields: &Fields<'a>,
+    name: &str,
+) -> Result<Option<T>, serde_json::Error> {
+    fields.get(name).map_or(Ok(None), |raw| serde_json::from_str(raw.get()))
+}
+
+/// Refuses an object that is somebody else's.
+fn known(fields: &Fields<'_>, names: &[&str]) -> Result<(), serde_json::Error> {
+    match fields.is_empty() || names.iter().any(|name| fields.contains_key(*name)) {
+        true => Ok(()),
+        false => Err(serde::de::Error::custom("the object is not one of Centrifugo")),
+    }
+}
+
 /// v0 and v1: an array, errors as text.
 fn items(body: &[u8]) -> Result<Vec<Outcome>, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Item<'a> {
-        error: Option<String>,
-        #[serde(default)]
-        advice: Option<String>,
-        #[serde(borrow, default)]
-        body: Option<&'a RawValue>,
-    }
-    let items: Vec<Item<'_>> = parse(body)?;
-    Ok(items
-        .into_iter()
-        .map(|item| match item.error {
-            Some(text) => {
-                let code = match text.as_str() {
-                    "internal server error" => 100,
-                    "namespace not found" => 102,
-                    "method not found" => 104,
-                    "limit exceeded" => 106,
-                    "invalid message" => 107,
-                    "not available" => 108,
-                    _ => 0,
-                };
-                let mut error = ApiError::new(code, text);
-                error.temporary |= item.advice.as_deref() == Some("retry");
-                Err(error)
-            }
-            None => Ok(or_null(item.body)),
-        })
-        .collect())
+    let item = |fields: Fields<'_>| {
+        if !fields.contains_key("error") && !fields.contains_key("body") {
+            return Err(serde::de::Error::custom("an item has neither error nor body"));
+        }
+        let Some(text) = field::<String>(&fields, "error")? else {
+            return Ok(Ok(or_null(fields.get("body").copied())));
+        };
+        let code = match text.as_str() {
+            "internal server error" => 100,
+            "namespace not found" => 102,
+            "method not found" => 104,
+            "limit exceeded" => 106,
+            "invalid message" => 107,
+            "not available" => 108,
+            _ => 0,
+        };
+        let mut error = ApiError::new(code, text);
+        error.temporary |= field::<String>(&fields, "advice")?.as_deref() == Some("retry");
+        Ok(Err(error))
+    };
+    parse::<Vec<Fields<'_>>>(body)?.into_iter().map(item).collect()
 }
 
 /// v2 to v4: objects one after the other.
 fn replies(body: &[u8]) -> Result<Vec<Outcome>, serde_json::Error> {
-    let replies = serde_json::Deserializer::from_slice(body).into_iter::<Reply<'_>>();
-    replies.map(|reply| reply.map(Reply::outcome)).collect()
+    let replies = serde_json::Deserializer::from_slice(body).into_iter::<Fields<'_>>();
+    replies.map(|fields| fields.and_then(reply)).collect()
+}
+
+/// One reply. Neither error nor result is success with an empty result.
+fn reply(fields: Fields<'_>) -> Result<Outcome, serde_json::Error> {
+    known(&fields, &["id", "error", "result"])?;
+    Ok(match field::<Code>(&fields, "error")? {
+        Some(error) => Err(error.into()),
+        None => Ok(or_null(fields.get("result").copied())),
+    })
 }
 
 /// v5 and later: one object with all replies, each under its method's name.
 fn batch(body: &[u8], commands: &[Command]) -> Result<Vec<Outcome>, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Replies<'a> {
-        #[serde(borrow, default)]
-        replies: Vec<std::collections::BTreeMap<String, &'a RawValue>>,
-    }
-    let replies: Replies<'_> = parse(body)?;
-    let outcome = |(at, fields): (usize, std::collections::BTreeMap<String, &RawValue>)| {
-        if let Some(error) = fields.get("error") {
-            let error: Code = serde_json::from_str(error.get())?;
+    let fields: Fields<'_> = parse(body)?;
+    known(&fields, &["replies"])?;
+    let replies: Vec<Fields<'_>> = field(&fields, "replies")?.unwrap_or_default();
+    let outcome = |(at, fields): (usize, Fields<'_>)| {
+        if let Some(error) = field::<Code>(&fields, "error")? {
             return Ok(Err(error.into()));
         }
-        let name = commands.get(at).map(|command| &*command.method).unwrap_or_default();
-        Ok(Ok(or_null(fields.get(name).copied())))
+        let name = commands.get(at).map(|command| command.method.to_ascii_lowercase());
+        match fields.get(&name.unwrap_or_default()) {
+            Some(result) => Ok(Ok(or_null(Some(result)))),
+            None => Err(serde::de::Error::custom("a reply is of another method")),
+        }
     };
-    replies.replies.into_iter().enumerate().map(outcome).collect()
+    replies.into_iter().enumerate().map(outcome).collect()
 }
 
 #[derive(Deserialize)]
 struct Code {
     code: u32,
     #[serde(default)]
-    message: String,
+    message: Option<String>,
     #[serde(default)]
-    temporary: bool,
+    temporary: Option<bool>,
 }
 
 impl From<Code> for ApiError {
     fn from(code: Code) -> Self {
-        let mut error = Self::new(code.code, code.message);
-        error.temporary |= code.temporary;
+        let mut error = Self::new(code.code, code.message.unwrap_or_default());
+        error.temporary |= code.temporary.unwrap_or_default();
         error
     }
 }
 
-#[derive(Deserialize)]
-struct Reply<'a> {
-    #[serde(default)]
-    error: Option<Code>,
-    #[serde(borrow, default)]
-    result: Option<&'a RawValue>,
-}
-
-impl Reply<'_> {
-    fn outcome(self) -> Outcome {
-        match self.error {
-            Some(error) => Err(error.into()),
-            None => Ok(or_null(self.result)),
-        }
-    }
-}
-
-/// Neither error nor result is success with an empty result.
 fn or_null(result: Option<&RawValue>) -> Box<RawValue> {
     result.map_or_else(|| RawValue::NULL.to_owned(), ToOwned::to_owned)
 }

@@ -19,8 +19,8 @@ pub(crate) enum Credential {
     Secret(String),
 }
 
-/// A POST request.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// A POST request. It has no `Debug`: a header may be a key.
+#[derive(Clone, Eq, PartialEq)]
 pub(crate) struct HttpRequest {
     /// What follows the base address, from its slash on.
     pub(crate) path: String,

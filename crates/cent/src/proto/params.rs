@@ -15,10 +15,13 @@ pub struct Params {
 }
 
 impl Params {
-    /// Adds a field.
+    /// Sets a field; a field `a.b` becomes `b` of an object `a`.
     pub(crate) fn put<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) {
         match serde_json::to_string(value) {
-            Ok(text) => self.fields.push((name, text)),
+            Ok(text) => match self.fields.iter_mut().find(|(found, _)| *found == name) {
+                Some((_, old)) => *old = text,
+                None => self.fields.push((name, text)),
+            },
             Err(error) => {
                 self.broken.get_or_insert_with(|| format!("{name} has no JSON form: {error}"));
             }
@@ -27,6 +30,11 @@ impl Params {
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.fields.iter().map(|(name, _)| *name)
+    }
+
+    /// Whether a text field is there and not empty.
+    pub(crate) fn has_text(&self, name: &str) -> bool {
+        self.fields.iter().any(|(found, text)| *found == name && text != r#""""#)
     }
 
     /// Drops the fields that `keep` refuses.
@@ -39,19 +47,30 @@ impl Params {
         if let Some(reason) = self.broken {
             return Err(Error::misuse("encode", reason));
         }
-        let mut text = String::from("{");
-        for (at, (name, value)) in self.fields.iter().enumerate() {
-            if at > 0 {
-                text.push(',');
+        let (nested, plain): (Vec<_>, Vec<_>) =
+            self.fields.iter().partition(|(name, _)| name.contains('.'));
+        let mut members: Vec<String> =
+            plain.iter().map(|(name, value)| member(name, value)).collect();
+        let mut objects: Vec<(&str, Vec<String>)> = Vec::new();
+        for (name, value) in nested {
+            let (object, field) = name.split_once('.').unwrap_or((name, ""));
+            let field = member(field, value);
+            match objects.iter_mut().find(|(found, _)| *found == object) {
+                Some((_, fields)) => fields.push(field),
+                None => objects.push((object, vec![field])),
             }
-            text.push('"');
-            text.push_str(name);
-            text.push_str("\":");
-            text.push_str(value);
         }
-        text.push('}');
-        Ok(text)
+        let object = |(name, fields): (&str, Vec<String>)| {
+            member(name, &format!("{{{}}}", fields.join(",")))
+        };
+        members.extend(objects.into_iter().map(object));
+        Ok(format!("{{{}}}", members.join(",")))
     }
+}
+
+/// One member of an object.
+fn member(name: &str, value: &str) -> String {
+    format!("{}:{value}", serde_json::Value::from(name))
 }
 
 /// Whether a JSON text is an object.

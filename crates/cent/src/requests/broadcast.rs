@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ReadError, Reply, Request,
+    Idempotent, ReadError, Reply, Request,
+    channel::or_default,
     publish::{Content, Published, content_options},
     sealed::Sealed,
 };
@@ -60,10 +61,8 @@ impl Sealed for Broadcast {}
 impl Request for Broadcast {
     type Reply = Vec<Broadcasted>;
     const METHOD: &'static str = "broadcast";
-
-    fn is_idempotent(&self) -> bool {
-        self.0.has_key()
-    }
+    const IDEMPOTENT: Idempotent = Idempotent::WithKey;
+    const COMBINES: bool = true;
 
     fn params(self, _version: Version) -> Result<Params, Error> {
         self.0.into_params()
@@ -75,6 +74,8 @@ impl Request for Broadcast {
         }
         let channels = sent_to(reply.params).map_err(ReadError::Shape)?;
         let outcome = match reply.result {
+            // Nobody is there to whom it could be told.
+            Err(error) if channels == 0 => return Err(ReadError::Api(error.clone())),
             Ok(_) => Broadcasted::Published(Published::default()),
             Err(error) => Broadcasted::Unknown(error.clone()),
         };
@@ -95,6 +96,7 @@ fn responses(reply: Reply<'_>) -> Result<Vec<Broadcasted>, ReadError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Responses {
+        #[serde(deserialize_with = "or_default")]
         responses: Vec<Response>,
     }
     #[derive(Default, Deserialize)]
@@ -107,10 +109,17 @@ fn responses(reply: Reply<'_>) -> Result<Vec<Broadcasted>, ReadError> {
     #[serde(default)]
     struct Code {
         code: u32,
+        #[serde(deserialize_with = "or_default")]
         message: String,
+        #[serde(deserialize_with = "or_default")]
         temporary: bool,
     }
     let responses: Responses = reply.parse()?;
+    let channels = sent_to(reply.params).map_err(ReadError::Shape)?;
+    if responses.responses.len() != channels {
+        let told = format!("{} outcomes for {channels} channels", responses.responses.len());
+        return Err(ReadError::Shape(serde::de::Error::custom(told)));
+    }
     let outcome = |response: Response| match response.error {
         Some(Code { code, message, temporary }) => {
             let mut error = ApiError::new(code, message);

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Nullable, ReadError, Reply, Request, sealed::Sealed};
+use super::{Idempotent, Nullable, ReadError, Reply, Request, sealed::Sealed};
 use crate::{error::Error, proto::Params, version::Version};
 
 macro_rules! of_channel {
-    ($name:ident, $method:literal, $reply:ty, $read:expr) => {
+    ($name:ident, $method:literal, $idempotent:ident, $combines:literal, $reply:ty, $read:expr) => {
         impl $name {
             /// Names the channel.
             pub fn new(channel: &str) -> Self {
@@ -25,10 +25,8 @@ macro_rules! of_channel {
         impl Request for $name {
             type Reply = $reply;
             const METHOD: &'static str = $method;
-
-            fn is_idempotent(&self) -> bool {
-                true
-            }
+            const IDEMPOTENT: Idempotent = Idempotent::$idempotent;
+            const COMBINES: bool = $combines;
 
             fn params(self, _version: Version) -> Result<Params, Error> {
                 Ok(self.0)
@@ -48,7 +46,7 @@ macro_rules! of_channel {
 #[must_use = "a request is sent by a client"]
 pub struct Presence(Params);
 
-of_channel!(Presence, "presence", BTreeMap<String, ClientInfo>, presence);
+of_channel!(Presence, "presence", Yes, false, BTreeMap<String, ClientInfo>, presence);
 
 /// A connection that is subscribed.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -78,6 +76,14 @@ where
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
+/// Reads what is there, `null` as well; only what is missing is none.
+pub(super) fn present<'de, D>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    Box::<RawValue>::deserialize(deserializer).map(Some)
+}
+
 fn presence(reply: Reply<'_>) -> Result<BTreeMap<String, ClientInfo>, ReadError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
@@ -100,7 +106,9 @@ fn presence(reply: Reply<'_>) -> Result<BTreeMap<String, ClientInfo>, ReadError>
 #[must_use = "a request is sent by a client"]
 pub struct PresenceStats(Params);
 
-of_channel!(PresenceStats, "presence_stats", PresenceStatsResult, |reply: Reply<'_>| reply.parse());
+of_channel!(PresenceStats, "presence_stats", Yes, true, PresenceStatsResult, |reply: Reply<'_>| {
+    reply.parse()
+});
 
 /// How many are subscribed.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -150,7 +158,7 @@ pub struct History {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Order {
-    /// From the newest back. v3 and later with a limit; earlier ones return all.
+    /// From the newest back. v3 and later.
     NewestFirst,
     /// From the oldest on.
     #[default]
@@ -188,10 +196,7 @@ impl Sealed for History {}
 impl Request for History {
     type Reply = HistoryResult;
     const METHOD: &'static str = "history";
-
-    fn is_idempotent(&self) -> bool {
-        true
-    }
+    const IDEMPOTENT: Idempotent = Idempotent::Yes;
 
     fn params(self, version: Version) -> Result<Params, Error> {
         let mut params = Params::default();
@@ -255,7 +260,9 @@ impl HistoryResult {
 #[non_exhaustive]
 #[serde(default)]
 pub struct Publication {
-    /// What was published, to the letter but for escapes that the server adds.
+    /// What was published, to the letter but for escapes that the server adds;
+    /// `null` is a message too. `None` for one without data.
+    #[serde(deserialize_with = "present")]
     pub data: Option<Box<RawValue>>,
     /// Who published it, if a client did.
     pub info: Option<ClientInfo>,
@@ -277,7 +284,8 @@ pub struct Publication {
 #[must_use = "a request is sent by a client"]
 pub struct HistoryRemove(Params);
 
-of_channel!(HistoryRemove, "history_remove", (), Reply::nothing);
+// Made again, it would forget what was published in between.
+of_channel!(HistoryRemove, "history_remove", No, true, (), Reply::nothing);
 
 /// Asks which channels have subscribers.
 ///
@@ -304,10 +312,7 @@ impl Sealed for Channels {}
 impl Request for Channels {
     type Reply = BTreeMap<String, ChannelInfo>;
     const METHOD: &'static str = "channels";
-
-    fn is_idempotent(&self) -> bool {
-        true
-    }
+    const IDEMPOTENT: Idempotent = Idempotent::Yes;
 
     fn params(self, _version: Version) -> Result<Params, Error> {
         Ok(self.0)

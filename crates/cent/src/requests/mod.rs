@@ -46,9 +46,11 @@ pub trait Request: sealed::Sealed {
 
     /// Whether carrying it out twice does what once does.
     #[doc(hidden)]
-    fn is_idempotent(&self) -> bool {
-        false
-    }
+    const IDEMPOTENT: Idempotent = Idempotent::No;
+
+    /// Whether it may travel with other calls.
+    #[doc(hidden)]
+    const COMBINES: bool = false;
 
     #[doc(hidden)]
     fn params(self, version: Version) -> Result<Params, Error>;
@@ -60,6 +62,17 @@ pub trait Request: sealed::Sealed {
 pub(crate) mod sealed {
     /// Only this crate knows how its types are encoded.
     pub trait Sealed {}
+}
+
+/// When a call may be made again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[doc(hidden)]
+#[non_exhaustive]
+pub enum Idempotent {
+    No,
+    /// If it has an idempotency key that the server looks at.
+    WithKey,
+    Yes,
 }
 
 /// A result as the server wrote it, and what is needed to read it.
@@ -103,14 +116,26 @@ impl<'a> Reply<'a> {
             data: Option<&'a RawValue>,
         }
         let body: Body<'a> = match self.version.major() {
-            // v0 has no wrapper around it.
-            0 => Body { data: self.result.ok() },
+            // The Python server has no wrapper around it, Centrifugo 0.x has.
+            0 if !self.is_wrapped() => Body { data: self.result.ok() },
             _ => self.parse()?,
         };
         self.nothing()?;
         let Some(data) = body.data else { return Ok(T::default()) };
         let value: Option<T> = serde_json::from_str(data.get()).map_err(ReadError::Shape)?;
         Ok(value.unwrap_or_default())
+    }
+}
+
+impl Reply<'_> {
+    /// Whether the body is an object of nothing but `data` and perhaps `channel`.
+    fn is_wrapped(&self) -> bool {
+        let body = self.result.map_or("null", RawValue::get);
+        let fields: Option<BTreeMap<String, serde::de::IgnoredAny>> =
+            serde_json::from_str(body).unwrap_or_default();
+        fields.is_some_and(|fields| {
+            fields.contains_key("data") && fields.keys().all(|n| n == "data" || n == "channel")
+        })
     }
 }
 
@@ -127,7 +152,14 @@ pub(crate) fn command<R: Request>(
         params.retain(|field| guard::check(version, method, [field]).is_ok());
     }
     guard::check(version, method, params.names())?;
-    Ok(Command { method: method.into(), params: params.into_object()? })
+    let is_idempotent = match R::IDEMPOTENT {
+        Idempotent::No => false,
+        // Here is only what will be sent.
+        Idempotent::WithKey => params.has_text("idempotency_key"),
+        Idempotent::Yes => true,
+    };
+    let (params, combines) = (params.into_object()?, R::COMBINES);
+    Ok(Command { method: method.into(), params, is_idempotent, combines })
 }
 
 /// Map of a result in which every value may be `null`.

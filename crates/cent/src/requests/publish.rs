@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ReadError, Reply, Request, sealed::Sealed};
+use super::{Idempotent, ReadError, Reply, Request, sealed::Sealed};
 use crate::{error::Error, proto::Params, version::Version};
 
 /// Publishes into one channel.
@@ -130,11 +130,6 @@ impl Content {
         self.params.put("b64data", &STANDARD.encode(data));
     }
 
-    /// Whether the server tells a repetition from the first time.
-    pub(super) fn has_key(&self) -> bool {
-        self.params.names().any(|name| name == "idempotency_key")
-    }
-
     pub(super) fn into_params(self) -> Result<Params, Error> {
         match self.poison {
             false => Ok(self.params),
@@ -152,10 +147,8 @@ impl Sealed for Publish {}
 impl Request for Publish {
     type Reply = Published;
     const METHOD: &'static str = "publish";
-
-    fn is_idempotent(&self) -> bool {
-        self.0.has_key()
-    }
+    const IDEMPOTENT: Idempotent = Idempotent::WithKey;
+    const COMBINES: bool = true;
 
     fn params(self, _version: Version) -> Result<Params, Error> {
         self.0.into_params()

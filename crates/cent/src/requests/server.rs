@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{ReadError, Reply, Request, channel::or_default, sealed::Sealed};
+use super::{
+    Idempotent, ReadError, Reply, Request,
+    channel::{or_default, present},
+    sealed::Sealed,
+};
 use crate::{error::Error, proto::Params, version::Version};
 
 /// Asks what the nodes are and do; `stats` in v1, one shape for all.
@@ -34,10 +38,7 @@ impl Sealed for Info {}
 impl Request for Info {
     type Reply = Vec<Node>;
     const METHOD: &'static str = "info";
-
-    fn is_idempotent(&self) -> bool {
-        true
-    }
+    const IDEMPOTENT: Idempotent = Idempotent::Yes;
 
     fn method(&self, version: Version) -> &'static str {
         if version.major() < 2 { "stats" } else { Self::METHOD }
@@ -67,11 +68,12 @@ fn node(fields: BTreeMap<String, Box<RawValue>>) -> Result<Node, serde_json::Err
     for (name, value) in fields {
         let text = value.get();
         match name.as_str() {
-            "uid" => node.uid = serde_json::from_str(text)?,
-            "name" => node.name = serde_json::from_str(text)?,
+            "uid" => node.uid = told(text)?.unwrap_or_default(),
+            "name" => node.name = told(text)?.unwrap_or_default(),
             "version" => {
-                let version: String = serde_json::from_str(text)?;
-                node.version = version.split(' ').next().map(str::to_owned);
+                let version = told(text)?;
+                let edition = |version: String| version.split(' ').next().map(str::to_owned);
+                node.version = version.and_then(edition);
             }
             // Groups of counters; v1 has them plain, v2 and later among items.
             "metrics" | "process" => count(&mut node.counters, text)?,
@@ -83,6 +85,10 @@ fn node(fields: BTreeMap<String, Box<RawValue>>) -> Result<Node, serde_json::Err
         }
     }
     Ok(node)
+}
+
+fn told(text: &str) -> Result<Option<String>, serde_json::Error> {
+    serde_json::from_str(text)
 }
 
 fn count(counters: &mut BTreeMap<String, f64>, text: &str) -> Result<(), serde_json::Error> {
@@ -136,6 +142,7 @@ impl Request for Rpc {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Called {
+            #[serde(deserialize_with = "present")]
             data: Option<Box<RawValue>>,
         }
         reply.parse::<Called>().map(|called| called.data)

@@ -23,6 +23,12 @@ impl<'a> From<&'a str> for User<'a> {
     }
 }
 
+impl<'a> From<&'a String> for User<'a> {
+    fn from(id: &'a String) -> Self {
+        Self::Id(id)
+    }
+}
+
 /// Parameters that begin with a user.
 #[derive(Clone, Debug)]
 struct OfUser {
@@ -65,6 +71,7 @@ macro_rules! of_user {
         impl Request for $name {
             type Reply = ();
             const METHOD: &'static str = $method;
+            const COMBINES: bool = true;
 
             fn params(self, version: Version) -> Result<Params, Error> {
                 self.0.into_params(version)
@@ -158,22 +165,18 @@ impl Subscribe {
         struct Value {
             value: bool,
         }
-        let fields: std::collections::BTreeMap<&str, Value> = overrides
-            .iter()
-            .map(|o| {
-                let (name, value) = match *o {
-                    Override::ForcePositioning(value) => ("force_positioning", value),
-                    Override::ForcePushJoinLeave(value) => ("force_push_join_leave", value),
-                    Override::ForceRecovery(value) => ("force_recovery", value),
-                    Override::JoinLeave(value) => ("join_leave", value),
-                    Override::Position(value) => ("position", value),
-                    Override::Presence(value) => ("presence", value),
-                    Override::Recover(value) => ("recover", value),
-                };
-                (name, Value { value })
-            })
-            .collect();
-        self.0.params.put("override", &fields);
+        for option in overrides {
+            let (name, value) = match *option {
+                Override::ForcePositioning(value) => ("override.force_positioning", value),
+                Override::ForcePushJoinLeave(value) => ("override.force_push_join_leave", value),
+                Override::ForceRecovery(value) => ("override.force_recovery", value),
+                Override::JoinLeave(value) => ("override.join_leave", value),
+                Override::Position(value) => ("override.position", value),
+                Override::Presence(value) => ("override.presence", value),
+                Override::Recover(value) => ("override.recover", value),
+            };
+            self.0.params.put(name, &Value { value });
+        }
         self
     }
 }

@@ -136,3 +136,30 @@ fn a_wrong_command_line_is_status_2_and_help_shows_how_to_start() {
     let (code, out, _) = said(&output);
     assert!(code == 0 && out.contains("complete -F _cent"), "{out}");
 }
+
+/// The example of the document against a server, and what it has left there.
+#[test]
+fn what_was_published_is_in_the_history() {
+    let sandbox = crate::sandbox::start(realtime_sandbox::CentrifugoConfig::default());
+    for (version, key) in
+        [("1", sandbox.secret()), ("5", sandbox.api_key()), ("6", sandbox.api_key())]
+    {
+        let version = format!("version = {version}\nkey = {key}\nsecret = {key}");
+        let home = Home::new("history", &sandbox.url(), &version);
+        let published = home.cent(&["bananas", "publish", &format!("--params={PARAMS}")], "");
+        assert_eq!(said(&published).0, 0, "{published:?}");
+        let history =
+            home.cent(&["bananas", "history", "--params", r#"{"channel":"news","limit":-1}"#], "");
+        let (code, list, _) = said(&history);
+        assert!(code == 0 && list.contains(r#""data":{"title":"World Cup 2018"}"#), "{list}");
+    }
+    let home = Home::new(
+        "unchecked",
+        &sandbox.url(),
+        &format!("version = 6\nkey = {}", sandbox.api_key()),
+    );
+    let output = home.cent(&["bananas", "disconnect"], "");
+    let (code, _, error) = said(&output);
+    assert!(code == 1 && error.contains("--unchecked"), "{error}");
+    assert_eq!(said(&home.cent(&["bananas", "disconnect", "--unchecked"], "")).0, 0);
+}

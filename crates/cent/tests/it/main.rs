@@ -13,6 +13,10 @@ mod calls;
 mod console;
 mod document;
 mod failures;
+mod recorded;
+mod refusals;
+mod sandbox;
 mod server;
+mod service;
 #[cfg(feature = "ring")]
 mod tls;

@@ -1,7 +1,7 @@
 //! `.centrc`: the INI file of the original, as its library reads it, without the
 //! parts that surprise: `%` is a character, and a `;` within a line too.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, io::ErrorKind, path::PathBuf, time::Duration};
 
 use cent::Config;
 
@@ -9,9 +9,12 @@ type Section = BTreeMap<String, String>;
 
 /// Reads a section; returns the configuration and the generation.
 pub(super) fn read(file: &str, section: &str) -> Result<(Config, u8), String> {
-    // A file that is not there is an empty one.
-    let text = std::fs::read_to_string(expand(file)).unwrap_or_default();
-    let all = parse(&text);
+    let text = match std::fs::read_to_string(expand(file)) {
+        // A file that is not there is an empty one.
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        text => text.map_err(|error| format!("{file} cannot be read: {error}"))?,
+    };
+    let all = parse(&text).map_err(|line| format!("{file}, line {line}: no section, no key"))?;
     let missing = || format!("Section {section} not found in {file} configuration file");
     if section == "DEFAULT" {
         return Err(missing());
@@ -60,38 +63,45 @@ fn expand(file: &str) -> PathBuf {
 }
 
 /// Sections by their names; names of keys in small letters. Of keys that are
-/// there twice the last counts, and an indented line goes on with the one before.
-fn parse(text: &str) -> BTreeMap<String, Section> {
+/// there twice the last counts, and a line that is indented more than its key goes
+/// on with it. What follows the `]` of a section's name is nothing.
+///
+/// # Errors
+///
+/// The number of the first line that is nothing of these.
+fn parse(text: &str) -> Result<BTreeMap<String, Section>, usize> {
     let mut all = BTreeMap::<String, Section>::new();
-    let (mut section, mut last) = (None, None::<String>);
-    for line in text.lines() {
+    let (mut section, mut last) = (None, None::<(usize, String)>);
+    for (number, line) in text.lines().enumerate() {
         let trimmed = line.trim();
         if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
             continue;
         }
+        let indent = line.len() - line.trim_start().len();
         let values = section.as_ref().and_then(|name| all.get_mut(name));
-        if line.starts_with([' ', '\t'])
-            && let (Some(values), Some(key)) = (values, &last)
-        {
+        let goes_on = last.as_ref().filter(|(of_key, _)| indent > *of_key);
+        if let (Some(values), Some((_, key))) = (values, goes_on) {
             if let Some(value) = values.get_mut(key) {
                 value.push('\n');
                 value.push_str(trimmed);
             }
             continue;
         }
-        if let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let name = trimmed.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        if let Some((name, _)) = name {
             all.entry(name.to_owned()).or_default();
             (section, last) = (Some(name.to_owned()), None);
             continue;
         }
         let values = section.as_ref().and_then(|name| all.get_mut(name));
-        if let (Some(values), Some((key, value))) = (values, trimmed.split_once(['=', ':'])) {
-            let key = key.trim().to_lowercase();
-            values.insert(key.clone(), value.trim().to_owned());
-            last = Some(key);
-        }
+        let (Some(values), Some((key, value))) = (values, trimmed.split_once(['=', ':'])) else {
+            return Err(number + 1);
+        };
+        let key = key.trim().to_lowercase();
+        values.insert(key.clone(), value.trim().to_owned());
+        last = Some((indent, key));
     }
-    all
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -102,15 +112,18 @@ mod tests {
     fn an_ini_file_is_read_as_the_original_reads_it() {
         let all = parse(
             "# a comment\n[DEFAULT]\ntimeout: 5\n\n[bananas]\nAddress = http://h:8000\n\
-             secret = a%b ; c\nsecret = last\nlong = one\n  two\n; another\n[Bananas]\nx=1",
+             secret = a%b ; c\nsecret = last\nlong = one\n  two\n; another\n\
+             [Bananas] ; the other one\n  x=1\n  y=2",
         );
+        let all = all.unwrap();
         assert_eq!(all["DEFAULT"]["timeout"], "5");
         assert_eq!(all["bananas"]["address"], "http://h:8000");
         assert_eq!(all["bananas"]["secret"], "last");
         assert_eq!(all["bananas"]["long"], "one\ntwo");
-        assert_eq!(all["Bananas"]["x"], "1");
-        assert_eq!(parse("[a]\ns = a%b ; c")["a"]["s"], "a%b ; c");
-        assert!(parse("before = any\n  section").is_empty());
+        assert_eq!((all["Bananas"]["x"].as_str(), all["Bananas"]["y"].as_str()), ("1", "2"));
+        assert_eq!(parse("[a]\ns = a%b ; c").unwrap()["a"]["s"], "a%b ; c");
+        assert_eq!(parse("before = any section"), Err(1));
+        assert_eq!(parse("[a]\nx = 1\n[b\n"), Err(3));
     }
 
     #[test]

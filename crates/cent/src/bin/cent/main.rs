@@ -24,7 +24,10 @@ const REFUSED: u8 = 3;
 fn main() -> ExitCode {
     let options = Options::parse();
     if let Some(shell) = options.completions {
-        clap_complete::generate(shell, &mut Options::command(), "cent", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Options::command(), "cent", &mut script);
+        // Who reads only the beginning has what he wanted.
+        let _read = std::io::stdout().write_all(&script);
         return ExitCode::SUCCESS;
     }
     match run(&options) {
@@ -48,7 +51,7 @@ fn run(options: &Options) -> Result<ExitCode, String> {
     };
     let (config, generation) = centrc::read(&options.config, section)?;
     let params = params(options.params.as_deref())?;
-    let items = send(config, method, &params)?;
+    let items = send(config, method, &params, options.unchecked)?;
     let refused = items.iter().any(|item| item.error.is_some());
     let list: Vec<Printed<'_>> = items.iter().map(|item| printable(item, generation)).collect();
     let list = serde_json::to_string(&list).map_err(|e| e.to_string())?;
@@ -56,9 +59,18 @@ fn run(options: &Options) -> Result<ExitCode, String> {
     Ok(if refused { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
 }
 
-fn send(config: Config, method: &str, params: &RawValue) -> Result<Vec<Item>, String> {
+fn send(
+    config: Config,
+    method: &str,
+    params: &RawValue,
+    unchecked: bool,
+) -> Result<Vec<Item>, String> {
     let client = Client::new(config).map_err(|e| e.to_string())?;
-    client.add(method, params).map_err(|e| e.to_string())?;
+    let added = match unchecked {
+        true => client.add_unchecked(method, params),
+        false => client.add(method, params),
+    };
+    added.map_err(|e| e.to_string().replace("add_unchecked()", "--unchecked"))?;
     client.send().map_err(|error| {
         let mut text = error.to_string();
         let mut source = std::error::Error::source(&error);

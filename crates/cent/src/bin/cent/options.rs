@@ -40,6 +40,11 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", default_value = "~/.centrc")]
     pub(super) config: String,
 
+    /// Send also what servers do badly with: no user where that means all
+    /// anonymous connections, bytes in base64 that are no JSON
+    #[arg(long)]
+    pub(super) unchecked: bool,
+
     /// Print completions for a shell
     #[arg(long, value_name = "SHELL", exclusive = true)]
     pub(super) completions: Option<Shell>,

@@ -39,10 +39,21 @@ pub(super) struct Combiner {
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: VecDeque<(Command, Arc<Call>)>,
+    waiting: VecDeque<Waiting>,
     /// Somebody is sending.
     led: bool,
 }
+
+/// A command that waits for a request to travel in.
+#[derive(Debug)]
+struct Waiting {
+    command: Command,
+    deadline: Instant,
+    call: Arc<Call>,
+}
+
+/// The commands of one request, and whose each is; the leader's own has no call.
+type Batch = Vec<(Command, Option<Arc<Call>>)>;
 
 /// One call that waits.
 #[derive(Debug, Default)]
@@ -57,8 +68,8 @@ enum State {
     Waiting,
     /// Its command is in a request.
     Sent,
-    /// It leads the next request, in which its own command is the last.
-    Lead(Command),
+    /// It sends this request, in which its own command is.
+    Lead(Batch),
     Done(Result<Outcome, Error>),
     /// Its deadline has come.
     GivenUp,
@@ -78,13 +89,13 @@ impl Combiner {
         if !queue.led {
             queue.led = true;
             drop(queue);
-            return self.lead(command, deadline, exchange);
+            return self.lead(vec![(command, None)], deadline, exchange);
         }
         if queue.waiting.len() >= MAX_WAITING {
             return Err(Error::misuse("full", "65,536 calls wait already"));
         }
         let call = Arc::new(Call::default());
-        queue.waiting.push_back((command, Arc::clone(&call)));
+        queue.waiting.push_back(Waiting { command, deadline, call: Arc::clone(&call) });
         drop(queue);
         self.wait(&call, deadline, exchange)
     }
@@ -99,9 +110,9 @@ impl Combiner {
         loop {
             match std::mem::take(&mut *state) {
                 State::Done(result) => return result,
-                State::Lead(command) => {
+                State::Lead(batch) => {
                     drop(state);
-                    return self.lead(command, deadline, exchange);
+                    return self.lead(batch, deadline, exchange);
                 }
                 other => *state = other,
             }
@@ -117,16 +128,16 @@ impl Combiner {
         }
     }
 
-    /// Sends what waits and `own`, then hands the lead on.
+    /// Sends `batch`, gives everybody their result, then hands the lead on.
     fn lead(
         &self,
-        own: Command,
+        batch: Batch,
         deadline: Instant,
         exchange: &Exchange<'_>,
     ) -> Result<Outcome, Error> {
         // Whatever happens in between, somebody leads after this one.
         let _hand_over = HandOver(self);
-        let (commands, calls) = self.gather(own);
+        let (commands, calls): (Vec<Command>, Vec<_>) = batch.into_iter().unzip();
         let exchange = |commands: &[Command]| {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -134,66 +145,102 @@ impl Combiner {
             }
             exchange(commands, left)
         };
-        let mut results: Vec<Result<Outcome, Error>> = match exchange(&commands) {
-            Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
-            // Refused as a whole, with nothing carried out: only the command that
-            // is to blame shall fail.
-            Err(Error::Request(error))
-                if commands.len() > 1
-                    && error.failure == Failure::Status(400)
-                    && error.in_doubt == 0 =>
-            {
-                commands.into_iter().map(|command| one(exchange(&[command]))).collect()
-            }
-            Err(error) => vec![Err(error.each()); commands.len()],
+        let mut own = Err(Error::timed_out());
+        let mut give = |call: Option<Arc<Call>>, result| match call {
+            Some(call) => call.done(result),
+            None => own = result,
         };
-        let own = results.pop().unwrap_or_else(|| Err(Error::timed_out()));
-        for (call, result) in calls.into_iter().zip(results) {
-            let mut state = lock(&call.state);
-            if !matches!(*state, State::GivenUp) {
-                *state = State::Done(result);
-                call.changed.notify_one();
+        match exchange(&commands) {
+            Ok(outcomes) => {
+                calls.into_iter().zip(outcomes).for_each(|(call, o)| give(call, Ok(o)));
+            }
+            Err(error) if commands.len() > 1 && is_for_one(&error) => {
+                for (command, call) in commands.into_iter().zip(calls) {
+                    give(call, one(exchange(&[command])));
+                }
+            }
+            Err(error) => {
+                let error = error.each();
+                calls.into_iter().for_each(|call| give(call, Err(error.clone())));
             }
         }
         own
     }
 
-    /// Takes what waits, oldest first and within the bounds, and `own` behind it.
-    fn gather(&self, own: Command) -> (Vec<Command>, Vec<Arc<Call>>) {
-        let mut queue = lock(&self.queue);
-        let mut bytes = own.params.len();
-        let (mut commands, mut calls) = (Vec::new(), Vec::new());
-        while commands.len() + 1 < MAX_COMMANDS
-            && let Some((next, _)) = queue.waiting.front()
-            && bytes + next.params.len() <= MAX_BYTES
-            && let Some((command, call)) = queue.waiting.pop_front()
-        {
-            let mut state = lock(&call.state);
-            if !matches!(*state, State::GivenUp) {
-                *state = State::Sent;
-                bytes += command.params.len();
-                commands.push(command);
-                drop(state);
-                calls.push(call);
-            }
-        }
-        commands.push(own);
-        (commands, calls)
-    }
-
-    /// Lets the newest that waits lead, or nobody: its deadline is the last of all,
-    /// so that no other call is cut short by its leader's.
+    /// Gives what waits, oldest first and as much as one request takes, to the call
+    /// among it whose deadline is the last: so no call is cut short by its leader's
+    /// deadline. With nothing waiting, nobody leads.
     fn hand_over(&self) {
         let mut queue = lock(&self.queue);
-        while let Some((command, call)) = queue.waiting.pop_back() {
-            let mut state = lock(&call.state);
-            if !matches!(*state, State::GivenUp) {
-                *state = State::Lead(command);
-                call.changed.notify_one();
+        while let Some(mut next) = queue.gather() {
+            while let Some(latest) = latest(&next) {
+                let leader = next.remove(latest);
+                let mut state = lock(&leader.call.state);
+                if matches!(*state, State::GivenUp) {
+                    continue;
+                }
+                let mut batch: Batch = vec![(leader.command, None)];
+                let others = next.into_iter().filter(|waiting| waiting.call.mark_sent());
+                batch.extend(others.map(|waiting| (waiting.command, Some(waiting.call))));
+                *state = State::Lead(batch);
+                leader.call.changed.notify_one();
                 return;
             }
         }
         queue.led = false;
+    }
+}
+
+impl Queue {
+    /// Takes what goes together; a command over the bound goes alone.
+    fn gather(&mut self) -> Option<Vec<Waiting>> {
+        let first = self.waiting.pop_front()?;
+        let mut bytes = first.command.params.len();
+        let mut all = vec![first];
+        while all.len() < MAX_COMMANDS
+            && let Some(next) = self.waiting.front()
+            && bytes + next.command.params.len() <= MAX_BYTES
+            && let Some(next) = self.waiting.pop_front()
+        {
+            bytes += next.command.params.len();
+            all.push(next);
+        }
+        Some(all)
+    }
+}
+
+impl Call {
+    /// False if nobody waits any more: it is not sent.
+    fn mark_sent(&self) -> bool {
+        let mut state = lock(&self.state);
+        let waits = !matches!(*state, State::GivenUp);
+        if waits {
+            *state = State::Sent;
+        }
+        waits
+    }
+
+    fn done(&self, result: Result<Outcome, Error>) {
+        let mut state = lock(&self.state);
+        if !matches!(*state, State::GivenUp) {
+            *state = State::Done(result);
+            self.changed.notify_one();
+        }
+    }
+}
+
+fn latest(all: &[Waiting]) -> Option<usize> {
+    all.iter().enumerate().max_by_key(|(_, waiting)| waiting.deadline).map(|(at, _)| at)
+}
+
+/// Whether a request was refused as a whole, with nothing carried out, in a way
+/// that its size or one of its commands is to blame for: only that one shall fail.
+pub(super) const fn is_for_one(error: &Error) -> bool {
+    match error {
+        Error::Request(error) => {
+            error.in_doubt == 0 && matches!(error.failure, Failure::Status(400 | 404 | 413))
+        }
+        _ => false,
     }
 }
 

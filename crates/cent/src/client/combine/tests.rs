@@ -160,3 +160,69 @@ fn a_call_that_waits_too_long_was_not_sent_and_is_not_in_doubt() {
     assert_eq!(sent.into_inner().unwrap(), [command(1).params]);
     assert!(!lock(&combiner.queue).led && lock(&combiner.queue).waiting.is_empty());
 }
+
+/// A long command at the front neither holds up what is behind it nor starves.
+#[test]
+fn commands_over_the_bound_go_alone_and_all_go_in_turn() {
+    let combiner = Combiner::default();
+    let (first, sizes) = (AtomicBool::new(true), Mutex::new(Vec::new()));
+    let exchange = |commands: &[Command], _: Duration| {
+        if first.swap(false, Ordering::Relaxed) {
+            while lock(&combiner.queue).waiting.len() < 12 {
+                thread::yield_now();
+            }
+        }
+        sizes.lock().unwrap().push(commands.iter().map(|c| c.params.len()).collect::<Vec<_>>());
+        Ok(echo(commands))
+    };
+    let long = Command::raw("publish", &json!({"data": "x".repeat(600 << 10)})).unwrap();
+    thread::scope(|scope| {
+        let mut calls = vec![scope.spawn(|| combiner.call(command(0), LONG, &exchange))];
+        while !lock(&combiner.queue).led {
+            thread::yield_now();
+        }
+        for n in 1..=12 {
+            let own = if n % 4 == 1 { long.clone() } else { command(n) };
+            let (combiner, exchange) = (&combiner, &exchange);
+            calls.push(scope.spawn(move || combiner.call(own, LONG, exchange)));
+            // In this order; the last one sets the first request free.
+            while n < 12 && lock(&combiner.queue).waiting.len() < n {
+                thread::yield_now();
+            }
+        }
+        assert!(calls.into_iter().all(|call| call.join().unwrap().is_ok()));
+    });
+    let counts: Vec<usize> = sizes.into_inner().unwrap().iter().map(Vec::len).collect();
+    assert_eq!(counts, [1, 1, 3, 1, 3, 1, 3]);
+}
+
+/// Whose time is short does not make it short for the others.
+#[test]
+fn the_call_with_the_most_time_leads() {
+    let combiner = Combiner::default();
+    let (first, lefts) = (AtomicBool::new(true), Mutex::new(Vec::new()));
+    let exchange = |commands: &[Command], left: Duration| {
+        if first.swap(false, Ordering::Relaxed) {
+            while lock(&combiner.queue).waiting.len() < 3 {
+                thread::yield_now();
+            }
+        }
+        lefts.lock().unwrap().push((commands.len(), left));
+        Ok(echo(commands))
+    };
+    thread::scope(|scope| {
+        let times = [LONG, LONG / 2, LONG * 2, LONG / 4];
+        let mut calls = Vec::new();
+        for (n, time) in times.into_iter().enumerate() {
+            let (combiner, exchange) = (&combiner, &exchange);
+            calls.push(scope.spawn(move || combiner.call(command(n), time, exchange)));
+            while !lock(&combiner.queue).led {
+                thread::yield_now();
+            }
+        }
+        assert!(calls.into_iter().all(|call| call.join().unwrap().is_ok()));
+    });
+    let lefts = lefts.into_inner().unwrap();
+    let (size, left) = lefts[1];
+    assert!(size == 3 && left > LONG, "{lefts:?}");
+}
