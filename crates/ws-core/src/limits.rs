@@ -14,7 +14,7 @@ pub struct Limits {
     /// Most frames in one incoming message, empty ones included. Default 65,536.
     pub max_fragments: u32,
     /// Bytes that may wait to be written before a sender has to wait. Default
-    /// 1 MiB; a single message may exceed it by its own length.
+    /// 1 MiB, at least 1; a single message may exceed it by its own length.
     pub max_out: usize,
     /// Largest payload of one outgoing frame in bytes, at least 1; a longer
     /// message is sent in several. Default: no limit, one message is one frame.

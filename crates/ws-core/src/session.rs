@@ -86,7 +86,8 @@ impl Session {
             decoder: Decoder::new(role, limits),
             encoder: Encoder::new(keys),
             input: BytesMut::new(),
-            max_out: limits.max_out,
+            // With none, nobody could ever send.
+            max_out: limits.max_out.max(1),
             max_frame_out: limits.max_frame_out,
             pong: None,
             state: State::Open,

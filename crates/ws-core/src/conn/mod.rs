@@ -31,6 +31,9 @@ use crate::{
 /// Reads that one call may make before it lets other tasks run.
 const READS_PER_POLL: usize = 16;
 
+/// How long a peer that has closed may take to read the answer.
+const ECHO: Duration = Duration::from_secs(1);
+
 /// One open WebSocket.
 ///
 /// *Cancel safe* here means: a future that is dropped before it is ready
@@ -46,15 +49,18 @@ pub struct Connection<S> {
     dead: bool,
     /// Bytes were written that the stream may still hold in a buffer of its own.
     unflushed: bool,
+    /// How long the answer to the peer's close may take to be written.
+    echo: Option<Pin<Box<tokio::time::Sleep>>>,
     received: u64,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(crate) const fn new(io: S, session: Session) -> Self {
-        Self { io, session, dead: false, unflushed: false, received: 0 }
+        Self { io, session, dead: false, unflushed: false, echo: None, received: 0 }
     }
 
-    /// Receives the next message; `None` after a closing handshake.
+    /// Receives the next message; `None` after a closing handshake. A peer that has
+    /// closed is given a second to take the answer.
     ///
     /// Answers pings and a close on the way, and writes what
     /// [`feed`](Self::feed) has queued.
@@ -208,8 +214,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub async fn close(&mut self, frame: Option<&CloseFrame>, wait: Duration) -> Result<(), Error> {
         self.session.close(frame)?;
         let ended = tokio::time::timeout(wait, async {
-            while self.next().await?.is_some() {}
-            self.flush().await?;
+            if !self.dead {
+                while self.next().await?.is_some() {}
+                self.flush().await?;
+            }
             poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await.map_err(Error::Io)?;
             poll_fn(|cx| self.poll_drain(cx)).await;
             Ok(())
@@ -255,14 +263,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // went away is still to be read.
             let written = self.poll_flush(cx);
             if self.session.is_ended() {
-                return written.map(|_| Ok(None));
+                // A peer that closes and reads no more is not waited for long.
+                if written.is_pending() {
+                    let echo = self.echo.get_or_insert_with(|| Box::pin(tokio::time::sleep(ECHO)));
+                    ready!(echo.as_mut().poll(cx));
+                }
+                return Poll::Ready(Ok(None));
             }
             if self.dead {
                 return Poll::Ready(Err(Error::UnexpectedEof));
             }
-            if ready!(self.poll_fill(cx)?) == 0 {
-                self.dead = true;
-                return Poll::Ready(Err(Error::UnexpectedEof));
+            match ready!(self.poll_fill(cx)) {
+                Ok(1..) => {}
+                Ok(0) => {
+                    self.dead = true;
+                    return Poll::Ready(Err(Error::UnexpectedEof));
+                }
+                Err(error) => {
+                    self.dead = true;
+                    return Poll::Ready(Err(error));
+                }
             }
         }
         cx.waker().wake_by_ref();
@@ -315,7 +335,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Error>> {
         let input = self.session.input();
         let read = std::pin::pin!(tokio::io::AsyncReadExt::read_buf(&mut self.io, input));
-        let read = ready!(read.poll(cx)).map_err(Error::Io)?;
+        let read = ready!(read.poll(cx)).map_err(|error| match error.kind() {
+            // What TLS says of an end that was not announced.
+            io::ErrorKind::UnexpectedEof => Error::UnexpectedEof,
+            _ => Error::Io(error),
+        })?;
         self.received += read as u64;
         Poll::Ready(Ok(read))
     }

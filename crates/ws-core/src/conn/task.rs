@@ -4,7 +4,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -12,17 +12,22 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::Instant,
 };
 
 use super::Connection;
-use crate::{error::Error, frame::CloseFrame, message::Message};
+use crate::{
+    error::Error,
+    frame::{CloseFrame, MAX_CONTROL},
+    message::Message,
+};
 
 /// Bounds of the queue between the task and its [`Handle`]s, and of the one
 /// between the task and its [`Receiver`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Queues {
-    /// Most messages in each queue, at least 1. Default 1,024.
+    /// Most messages in each queue, 1 to 2^20. Default 1,024.
     pub messages: usize,
     /// Most bytes of payload in each queue, 1 to 2^28. Default 4 MiB. A longer
     /// message is let through alone.
@@ -51,7 +56,11 @@ impl Queues {
     }
 
     const fn within_range(self) -> Self {
-        let messages = if self.messages == 0 { 1 } else { self.messages };
+        let messages = match self.messages {
+            0 => 1,
+            messages if messages > 1 << 20 => 1 << 20,
+            messages => messages,
+        };
         let bytes = match self.bytes {
             0 => 1,
             bytes if bytes > 1 << 28 => 1 << 28,
@@ -62,9 +71,13 @@ impl Queues {
 }
 
 /// Sends through the task that owns the connection; a clone is cheap.
+///
+/// When the last handle and the receiver are dropped, the task ends at once, and
+/// what is still queued is lost: [`close`](Self::close) sends it before.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<Queued>,
+    closes: mpsc::Sender<Asked>,
     bytes: Bytes,
 }
 
@@ -76,6 +89,7 @@ pub struct Handle {
 #[derive(Debug)]
 pub struct Receiver {
     items: mpsc::Receiver<Item>,
+    closed: Arc<OnceLock<CloseFrame>>,
 }
 
 /// A message that could not be queued at once, given back.
@@ -86,16 +100,20 @@ pub enum TrySendError {
     Full(Message),
     /// The connection is closed or lost.
     Closed(Message),
+    /// A ping or pong of over 125 bytes, which cannot be sent at all.
+    Invalid(Message),
 }
 
+/// What is counted goes with the message, and comes back when it is taken.
+type Queued = (Message, OwnedSemaphorePermit);
+
+/// How to close, and who waits for it. It does not stand behind what is queued:
+/// its time begins when it is asked for.
 #[derive(Debug)]
-enum Command {
-    /// What is counted goes with the message, and comes back when it is taken.
-    Send {
-        message: Message,
-        _counted: OwnedSemaphorePermit,
-    },
-    Close(Option<CloseFrame>, Duration, oneshot::Sender<Result<(), Error>>),
+struct Asked {
+    frame: Option<CloseFrame>,
+    deadline: Instant,
+    done: oneshot::Sender<Result<(), Error>>,
 }
 
 type Item = Result<(Message, OwnedSemaphorePermit), Error>;
@@ -123,18 +141,22 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] if the connection is closed or lost; the [`Receiver`]
-    /// is told the reason.
+    /// - [`Error::Closed`] if the connection is closed or lost; the [`Receiver`]
+    ///   is told the reason.
+    /// - [`Error::Config`] for a ping or pong of over 125 bytes; nothing else
+    ///   comes of it.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: dropped before it is ready, the message was not queued.
     pub async fn send(&self, message: Message) -> Result<(), Error> {
+        if is_too_long(&message) {
+            return Err(Error::Config("a ping or pong takes at most 125 bytes".into()));
+        }
         let needed = self.bytes.needed(&message);
         let bytes = Arc::clone(&self.bytes.left).acquire_many_owned(needed).await;
         let bytes = bytes.map_err(|_| Error::Closed)?;
-        let queued = self.commands.send(Command::Send { message, _counted: bytes }).await;
-        queued.map_err(|_| Error::Closed)
+        self.commands.send((message, bytes)).await.map_err(|_| Error::Closed)
     }
 
     /// Queues `message` if that needs no waiting.
@@ -143,6 +165,9 @@ impl Handle {
     ///
     /// The message, with the reason.
     pub fn try_send(&self, message: Message) -> Result<(), TrySendError> {
+        if is_too_long(&message) {
+            return Err(TrySendError::Invalid(message));
+        }
         let needed = self.bytes.needed(&message);
         let Ok(bytes) = Arc::clone(&self.bytes.left).try_acquire_many_owned(needed) else {
             return Err(match self.commands.is_closed() {
@@ -152,7 +177,7 @@ impl Handle {
         };
         match self.commands.try_reserve() {
             Ok(slot) => {
-                slot.send(Command::Send { message, _counted: bytes });
+                slot.send((message, bytes));
                 Ok(())
             }
             Err(mpsc::error::TrySendError::Full(())) => Err(TrySendError::Full(message)),
@@ -161,23 +186,34 @@ impl Handle {
     }
 
     /// Sends what is queued, closes as [`Connection::close`] does and ends the
-    /// task; the [`Receiver`] comes to its end.
+    /// task, all within `wait`; the [`Receiver`] comes to its end.
     ///
     /// # Errors
     ///
     /// - [`Error::Closed`] if the connection is closed or lost already.
+    /// - [`Error::Config`] if `frame` has a code that must not be sent; nothing
+    ///   else comes of it.
     /// - as [`Connection::close`].
     ///
     /// # Cancel safety
     ///
-    /// Dropped while the queue is full, nothing was asked; later, the connection
-    /// is closed all the same.
+    /// Dropped before it was first polled, nothing was asked; later, the
+    /// connection is closed all the same.
     pub async fn close(&self, frame: Option<CloseFrame>, wait: Duration) -> Result<(), Error> {
-        let (done, closed) = oneshot::channel();
-        let asked = self.commands.send(Command::Close(frame, wait, done)).await;
+        if let Some(code) = frame.as_ref().map(|frame| frame.code)
+            && !code.is_allowed_on_wire()
+        {
+            return Err(Error::Config(format!("close code {code} must not be sent")));
+        }
+        let ((done, closed), deadline) = (oneshot::channel(), Instant::now() + wait);
+        let asked = self.closes.send(Asked { frame, deadline, done }).await;
         asked.map_err(|_| Error::Closed)?;
         closed.await.map_err(|_| Error::Closed)?
     }
+}
+
+fn is_too_long(message: &Message) -> bool {
+    matches!(message, Message::Ping(_) | Message::Pong(_)) && message.payload_len() > MAX_CONTROL
 }
 
 impl Receiver {
@@ -203,6 +239,13 @@ impl Receiver {
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         self.items.poll_recv(cx).map(|item| item.transpose().map(|item| item.map(|(m, _)| m)))
     }
+
+    /// Returns the close frame that the peer sent, if it gave a code; known when
+    /// [`next`](Self::next) has come to its end.
+    #[must_use]
+    pub fn close_frame(&self) -> Option<&CloseFrame> {
+        self.closed.get()
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection<S> {
@@ -226,27 +269,33 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection<S> {
     pub fn task(self, queues: Queues) -> (Handle, Receiver, impl Future<Output = ()> + Send) {
         let queues = queues.within_range();
         let (commands, taken) = mpsc::channel(queues.messages);
+        let (closes, asked) = mpsc::channel(1);
+        let closed = Arc::new(OnceLock::new());
         let (out, items) = mpsc::channel(queues.messages);
         let watched = out.clone();
         let task = Task {
             connection: self,
             commands: taken,
+            asked,
             handles: true,
+            closed: Arc::clone(&closed),
             gone: Box::pin(async move { watched.closed().await }),
             out,
             bytes: Bytes::new(queues.bytes),
             held: None,
         };
-        let handle = Handle { commands, bytes: Bytes::new(queues.bytes) };
-        (handle, Receiver { items }, task.run())
+        let handle = Handle { commands, closes, bytes: Bytes::new(queues.bytes) };
+        (handle, Receiver { items, closed }, task.run())
     }
 }
 
 struct Task<S> {
     connection: Connection<S>,
-    commands: mpsc::Receiver<Command>,
-    /// There may be more commands.
+    commands: mpsc::Receiver<Queued>,
+    asked: mpsc::Receiver<Asked>,
+    /// Somebody may send or close.
     handles: bool,
+    closed: Arc<OnceLock<CloseFrame>>,
     out: mpsc::Sender<Item>,
     /// Ends with the receiver.
     gone: Waiting,
@@ -259,28 +308,41 @@ type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// How a task ends.
 enum End {
-    Asked(Option<CloseFrame>, Duration, oneshot::Sender<Result<(), Error>>),
-    /// The peer closed, or nobody is left.
+    Asked(Asked),
+    /// The peer closed.
     Peace,
+    /// Nobody is left.
+    Abandoned,
     Failed(Error),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
     async fn run(mut self) {
         let end = poll_fn(|cx| self.poll(cx)).await;
-        let Self { mut connection, commands, held, out, .. } = self;
-        // What is still queued is told that it comes too late.
-        drop(commands);
+        let Self { mut connection, mut commands, held, out, closed, .. } = self;
+        // Who comes now is told that it is too late.
+        commands.close();
         let failed = match end {
-            End::Asked(frame, wait, done) => {
-                let closed = connection.close(frame.as_ref(), wait).await;
-                let _gone = done.send(closed);
+            End::Asked(Asked { frame, deadline, done }) => {
+                let rest = async {
+                    while let Ok((message, _counted)) = commands.try_recv() {
+                        connection.feed(&message).await?;
+                    }
+                    Ok::<(), Error>(())
+                };
+                // What cannot be sent in time is lost; closing says why.
+                let _sent = tokio::time::timeout_at(deadline, rest).await;
+                let wait = deadline.saturating_duration_since(Instant::now());
+                let _gone = done.send(connection.close(frame.as_ref(), wait).await);
                 None
             }
-            End::Peace => None,
+            End::Peace | End::Abandoned => None,
             End::Failed(error) => Some(error),
         };
-        drop(connection);
+        if let Some(frame) = connection.close_frame() {
+            let _first = closed.set(frame.clone());
+        }
+        drop((connection, commands));
         // The receiver may take its time; it holds nobody up any more.
         if let Some(held) = held {
             held.await;
@@ -301,14 +363,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
                 self.held = None;
             }
             if !self.handles && self.gone.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(End::Peace);
+                return Poll::Ready(End::Abandoned);
             }
             let had_room = self.connection.has_room();
             let progress = match self.held {
-                Some(_) => match self.connection.poll_flush(cx) {
-                    Poll::Ready(Err(error)) => return Poll::Ready(End::Failed(error)),
-                    _ => Poll::Pending,
-                },
+                Some(_) => {
+                    // A failed write is told by the read after it: what the peer sent
+                    // before is still to be delivered.
+                    let _later = self.connection.poll_flush(cx);
+                    Poll::Pending
+                }
                 None => match self.connection.poll_next(cx) {
                     Poll::Ready(Ok(Some(message))) => {
                         self.deliver(message);
@@ -328,17 +392,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
 
     /// Queues what is to be sent, as long as there is room.
     fn poll_commands(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        while self.handles && self.connection.is_open() && self.connection.has_room() {
-            match std::task::ready!(self.commands.poll_recv(cx)) {
-                Some(Command::Send { message, .. }) => {
-                    if let Err(error) = self.connection.queue(&message) {
-                        return Poll::Ready(End::Failed(error));
-                    }
-                }
-                Some(Command::Close(frame, wait, done)) => {
-                    return Poll::Ready(End::Asked(frame, wait, done));
-                }
-                None => self.handles = false,
+        // Whether there is room or not: a peer that does not read must not keep us
+        // from closing, nor from noticing that nobody is left.
+        if self.handles {
+            match self.asked.poll_recv(cx) {
+                Poll::Ready(Some(asked)) => return Poll::Ready(End::Asked(asked)),
+                Poll::Ready(None) => self.handles = false,
+                Poll::Pending => {}
+            }
+        }
+        if !self.connection.is_open() {
+            // Whoever waits for room is told, and what has it is given up.
+            self.commands.close();
+            while self.commands.try_recv().is_ok() {}
+            return Poll::Pending;
+        }
+        while self.connection.has_room() {
+            let Poll::Ready(Some((message, _counted))) = self.commands.poll_recv(cx) else {
+                return Poll::Pending;
+            };
+            if let Err(error) = self.connection.queue(&message) {
+                return Poll::Ready(End::Failed(error));
             }
         }
         Poll::Pending
@@ -367,6 +441,7 @@ impl std::fmt::Display for TrySendError {
         f.write_str(match self {
             Self::Full(_) => "the queue is full",
             Self::Closed(_) => "the connection is closed",
+            Self::Invalid(_) => "a ping or pong takes at most 125 bytes",
         })
     }
 }

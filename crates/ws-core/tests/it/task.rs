@@ -2,8 +2,15 @@
 
 use std::time::Duration;
 
-use tokio::{task::JoinSet, time::timeout};
-use ws_core::{CloseCode, CloseFrame, Error, Limits, Message, ProtocolError, Queues, TrySendError};
+use tokio::{
+    io::DuplexStream,
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+use ws_core::{
+    CloseCode, CloseFrame, Connection, Error, Handle, Limits, Message, ProtocolError, Queues,
+    Receiver, Step, TrySendError,
+};
 
 use crate::support::{Dribble, pair, poll_times};
 
@@ -189,4 +196,64 @@ async fn a_dropped_close_of_a_handle_closes_all_the_same() {
         assert_eq!(receiver.next().await.unwrap(), None);
         assert_eq!(near.next().await.unwrap(), None);
     }
+}
+
+/// A handle whose peer reads nothing, with all the room there is taken; and the
+/// peer.
+async fn stalled() -> (Handle, Receiver, Connection<DuplexStream>) {
+    let (client, server) = pair(|io| io, Limits::default().max_out(100)).await;
+    let (handle, receiver) = client.spawn(Queues::default().messages(2).bytes(1 << 20));
+    let long = || Message::binary(vec![7; 100_000]);
+    while timeout(WAIT, handle.send(long())).await.is_ok() {}
+    (handle, receiver, server)
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_takes_no_longer_than_it_may_with_a_peer_that_does_not_read() {
+    let (handle, mut receiver, _server) = stalled().await;
+    let before = Instant::now();
+    let closed = handle.close(None, WAIT).await;
+    assert!(matches!(closed, Err(Error::Timeout(Step::Close))), "{closed:?}");
+    assert_eq!(before.elapsed(), WAIT);
+    assert_eq!(receiver.next().await.unwrap(), None);
+    assert!(matches!(handle.send(text(0)).await, Err(Error::Closed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_nobody_holds_ends_with_a_peer_that_does_not_read() {
+    let (handle, receiver, mut server) = stalled().await;
+    drop((handle, receiver));
+    // Only its end makes the peer's reading end.
+    let ended = timeout(WAIT, async { while let Ok(Some(_)) = server.next().await {} }).await;
+    assert!(ended.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_closes_and_does_not_read_ends_the_task_and_who_waits_for_room() {
+    let (handle, mut receiver, mut server) = stalled().await;
+    let frame = CloseFrame::new(CloseCode::new(4001), "go");
+    let waiting = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.send(Message::binary(vec![7; 100_000])).await }
+    });
+    tokio::task::yield_now().await;
+    // It says that it closes, and waits for nothing.
+    let _unanswered = poll_times(server.close(Some(&frame), WAIT), 1).await;
+    assert_eq!(receiver.next().await.unwrap(), None);
+    assert_eq!(receiver.close_frame().map(|frame| frame.code.as_u16()), Some(4001));
+    assert!(matches!(waiting.await.unwrap(), Err(Error::Closed)));
+    assert!(matches!(handle.send(text(0)).await, Err(Error::Closed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_sent_is_refused_and_harms_nobody_else() {
+    let (client, mut server) = pair(|io| io, Limits::default()).await;
+    let (handle, _receiver) = client.spawn(Queues::default());
+    let long = Message::Ping(vec![0; 126].into());
+    assert!(matches!(handle.send(long.clone()).await, Err(Error::Config(_))));
+    assert_eq!(handle.try_send(long.clone()), Err(TrySendError::Invalid(long)));
+    let unsendable = CloseFrame::new(CloseCode::new(1005), "");
+    assert!(matches!(handle.close(Some(unsendable), WAIT).await, Err(Error::Config(_))));
+    handle.send(text(1)).await.unwrap();
+    assert_eq!(server.next().await.unwrap(), Some(text(1)));
 }
