@@ -13,14 +13,14 @@ use std::{
 
 use crate::{
     context::{Context, Failure},
-    peers::{self, Installed, Peer, Role},
+    peers::{self, Installed, NotUp, Peer, Role, Running},
 };
 
 /// Longest time for one suite.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a suite may count, in the order in which it is told.
-const FIGURES: [&str; 11] = [
+const FIGURES: [&str; 12] = [
     "test",
     "published",
     "acknowledged",
@@ -32,6 +32,7 @@ const FIGURES: [&str; 11] = [
     "cuts",
     "connects",
     "write_read_delete",
+    "calls",
 ];
 
 enum Outcome {
@@ -131,8 +132,11 @@ enum Cause {
 
 /// The crate's own suite, told where the server is.
 fn on_their_server(context: &Context, peer: &Peer, installed: &Installed) -> Result<(), Cause> {
-    let running =
-        peers::start(context, peer, installed, peers::Life::Held).map_err(Cause::NotHad)?;
+    let started = peers::start(context, peer, installed, peers::Life::Held);
+    let running = started.map_err(|reason| match reason {
+        NotUp::NotHad(reason) => Cause::NotHad(reason),
+        NotUp::Broken(reason) => Cause::Failed(reason),
+    })?;
     let suite = match peer.of {
         "ws-core" => "proxied::",
         _ => "service::",
@@ -141,7 +145,25 @@ fn on_their_server(context: &Context, peer: &Peer, installed: &Installed) -> Res
     let mut command = context.command("cargo", &["test", "--quiet", "--package", package]);
     command.args(["--all-features", "--test", "it", suite, "--", "--nocapture"]);
     command.envs(running.env.iter().map(|(name, value)| (name, value)));
-    suite_within(&mut command, &installed.log("suite"))
+    let log = installed.log("suite");
+    suite_within(&mut command, &log)?;
+    met(&fs::read_to_string(log).unwrap_or_default(), &running)
+}
+
+/// Whether tests ran, and on the server that they were led to: each says where it
+/// was.
+fn met(said: &str, running: &Running) -> Result<(), Cause> {
+    let passed = said.lines().filter_map(|line| line.split_once("test result: ok. "));
+    let passed = passed.filter_map(|(_, rest)| rest.split(' ').next()?.parse::<u32>().ok());
+    if passed.sum::<u32>() == 0 {
+        return Err(Cause::Failed("no test ran".into()));
+    }
+    match running.env.first() {
+        Some((name, at)) if !said.contains(&format!("on {at}")) => {
+            Err(Cause::Failed(format!("no test says that it ran on {at}, of {name}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Their client, on a sandbox that cuts it off once.
@@ -158,6 +180,10 @@ fn their_client(
     match language {
         peers::Language::Python => command.arg(installed.python()),
         peers::Language::JavaScript => command.arg("node"),
+        peers::Language::Python2 => {
+            command.env("PYTHONPATH", installed.python2_packages());
+            command.arg(peers::python2().map_err(Cause::NotHad)?)
+        }
     };
     command.arg(context.root.join("ci/peers").join(script));
     command.env("NODE_PATH", installed.folder.join("node_modules"));

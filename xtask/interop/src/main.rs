@@ -1,9 +1,11 @@
-//! Runs an original client against the sandbox, cuts its connection once, and
-//! compares what it saw with what the server stored.
+//! Runs an original client against the sandbox, where its protocol has one cuts its
+//! connection once, and compares what it saw with what the server stored.
 
 #![forbid(unsafe_code)]
 
+mod cent;
 mod driver;
+mod report;
 mod satori_rtm;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -16,7 +18,7 @@ use driver::Client;
 #[command(name = "realtime-interop")]
 struct Options {
     /// Whose protocol
-    #[arg(value_name = "CRATE", value_parser = ["satori-rtm"])]
+    #[arg(value_name = "CRATE", value_parser = ["cent", "satori-rtm"])]
     protocol: String,
 
     /// Seconds after which the client is ended
@@ -37,11 +39,14 @@ async fn main() -> ExitCode {
     let options = Options::parse();
     let within = Duration::from_secs(options.within);
     let client = Client { command: options.client, home: options.home };
-    // There is one protocol; the next one chooses here.
-    match satori_rtm::run(&client, within).await {
+    let ran = match options.protocol.as_str() {
+        "cent" => cent::run(&client, within).await,
+        _ => satori_rtm::run(&client, within).await,
+    };
+    match ran {
         Ok(report) => {
             report.tell();
-            if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if report.is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(reason) => {
             eprintln!("{}: {reason}", options.protocol);

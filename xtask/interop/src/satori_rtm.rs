@@ -8,7 +8,10 @@ use realtime_sandbox::{
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::driver::{self, Client};
+use crate::{
+    driver::{self, Client},
+    report::Report,
+};
 
 const MESSAGES: u64 = 100;
 const CHANNEL: &str = "interop";
@@ -26,13 +29,6 @@ struct Saw {
     connects: u64,
     gaps: u64,
     /// A value was written, read and deleted as it should be.
-    value: bool,
-}
-
-pub(crate) struct Report {
-    verdict: Verdict,
-    connects: u64,
-    cuts: u64,
     value: bool,
 }
 
@@ -62,43 +58,31 @@ pub(crate) async fn run(client: &Client, within: Duration) -> Result<Report, Str
     for number in 1..=MESSAGES {
         auditor.accepted(CHANNEL, &number.to_string());
     }
-    for number in saw.acknowledged {
+    for number in &saw.acknowledged {
         auditor.acknowledged(CHANNEL, &number.to_string());
     }
-    for number in saw.delivered {
+    for number in &saw.delivered {
         auditor.delivered(CLIENT, &number.to_string());
     }
     for _ in 0..saw.gaps {
         auditor.gap(CLIENT, None);
     }
-    let verdict = auditor.verdict();
-    Ok(Report { verdict, connects: saw.connects, cuts: proxy.faults().struck(), value: saw.value })
+    Ok(report(&auditor.verdict(), &saw, proxy.faults().struck()))
 }
 
-impl Report {
-    /// One line for people and programs, and a line for each thing that does not
-    /// add up.
-    pub(crate) fn tell(&self) {
-        let verdict = &self.verdict;
-        let line = json!({
-            "published": verdict.published, "acknowledged": verdict.acknowledged,
-            "sent_again": verdict.sent_again, "delivered": verdict.delivered,
-            "lost": verdict.lost(), "duplicated": verdict.duplicated(), "gaps": verdict.gaps,
-            "cuts": self.cuts, "connects": self.connects,
-            "write_read_delete": if self.value { "right" } else { "wrong" },
-        });
-        eprintln!("{line}");
-        for finding in &verdict.findings {
-            eprintln!("{finding}");
-        }
-    }
-
-    /// What was stored was delivered, once each, over one cut.
-    pub(crate) fn is_good(&self) -> bool {
-        let verdict = &self.verdict;
-        verdict.findings.is_empty()
-            && verdict.acknowledged == MESSAGES
-            && verdict.delivered == MESSAGES + verdict.sent_again
-            && (self.cuts, self.connects, self.value) == (1, 2, true)
-    }
+/// Good is: what was stored was delivered, once each, over one cut.
+fn report(verdict: &Verdict, saw: &Saw, cuts: u64) -> Report {
+    let line = json!({
+        "published": verdict.published, "acknowledged": verdict.acknowledged,
+        "sent_again": verdict.sent_again, "delivered": verdict.delivered,
+        "lost": verdict.lost(), "duplicated": verdict.duplicated(), "gaps": verdict.gaps,
+        "cuts": cuts, "connects": saw.connects,
+        "write_read_delete": if saw.value { "right" } else { "wrong" },
+    });
+    let is_good = verdict.findings.is_empty()
+        && verdict.acknowledged == MESSAGES
+        && verdict.delivered == MESSAGES + verdict.sent_again
+        && (cuts, saw.connects, saw.value) == (1, 2, true);
+    let findings = verdict.findings.iter().map(ToString::to_string).collect();
+    Report { line, findings, is_good }
 }

@@ -19,6 +19,10 @@ pub(super) enum Need {
     /// A Python environment of its own: what is installed with what it asks for,
     /// and before it what is installed alone.
     Venv { alone: Option<&'static str>, pins: &'static str },
+    /// A folder of packages for Python 2.7, which the oldest programs want.
+    Python2 { pins: &'static str },
+    /// A program that no registry has: the variable that says where it is.
+    ByPath { variable: &'static str },
     /// A folder of npm packages.
     Npm { pins: &'static str },
 }
@@ -34,9 +38,74 @@ pub(crate) enum Role {
 pub(crate) enum Language {
     JavaScript,
     Python,
+    Python2,
 }
 
-static PEERS: [Peer; 4] = [
+/// A Centrifugo, for the suite of `cent`.
+const fn centrifugo(name: &'static str, variable: &'static [Need], start: server::Starter) -> Peer {
+    let what = "a real Centrifugo: our client's suite runs on it";
+    Peer { name, of: "cent", what, needs: variable, role: Role::Server(start) }
+}
+
+/// A release of the original client of Centrifugo.
+const fn python_cent(name: &'static str, needs: &'static [Need], language: Language) -> Peer {
+    let what = "the Python client: every call of it runs on the sandbox";
+    Peer {
+        name,
+        of: "cent",
+        what,
+        needs,
+        role: Role::Client { script: "python_cent.py", language },
+    }
+}
+
+static PEERS: [Peer; 14] = [
+    centrifugo(
+        "centrifugo-v6",
+        &[Need::ByPath { variable: "CENTRIFUGO_V6" }],
+        server::centrifugo_v6,
+    ),
+    centrifugo(
+        "centrifugo-v5",
+        &[Need::ByPath { variable: "CENTRIFUGO_V5" }],
+        server::centrifugo_v5,
+    ),
+    centrifugo(
+        "centrifugo-v3",
+        &[Need::ByPath { variable: "CENTRIFUGO_V3" }],
+        server::centrifugo_v3,
+    ),
+    centrifugo(
+        "centrifugo-v2",
+        &[Need::ByPath { variable: "CENTRIFUGO_V2" }],
+        server::centrifugo_v2,
+    ),
+    centrifugo(
+        "centrifugo-v1",
+        &[Need::ByPath { variable: "CENTRIFUGO_V1" }],
+        server::centrifugo_v1,
+    ),
+    centrifugo(
+        "centrifuge-0.8",
+        &[Need::Python2 { pins: "centrifuge-0.8.txt" }],
+        server::centrifuge,
+    ),
+    python_cent("cent-1.3", &[Need::Python2 { pins: "python-cent-1.3.txt" }], Language::Python2),
+    python_cent(
+        "cent-2.1",
+        &[Need::Venv { alone: None, pins: "python-cent-2.1.txt" }],
+        Language::Python,
+    ),
+    python_cent(
+        "cent-4.1",
+        &[Need::Venv { alone: None, pins: "python-cent-4.1.txt" }],
+        Language::Python,
+    ),
+    python_cent(
+        "cent-5.2",
+        &[Need::Venv { alone: None, pins: "python-cent-5.2.txt" }],
+        Language::Python,
+    ),
     Peer {
         name: "cobra",
         of: "satori-rtm",

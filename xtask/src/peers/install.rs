@@ -28,6 +28,11 @@ impl Installed {
         self.folder.join("venv/bin/python")
     }
 
+    /// Packages for Python 2.7.
+    pub(crate) fn python2_packages(&self) -> PathBuf {
+        self.folder.join("python2")
+    }
+
     /// A home with nothing in it: no file of the user's changes what is tested.
     pub(crate) fn home(&self) -> PathBuf {
         self.folder.join("home")
@@ -49,16 +54,26 @@ pub(crate) fn install(context: &Context, peer: &Peer) -> Result<Installed, NotHa
     let stamp = folder.join("installed");
     let pins = pins(context, peer).map_err(told)?;
     let fresh = fs::read_to_string(&stamp).is_ok_and(|found| found == pins);
+    if !fresh && stamp.exists() {
+        // What breaks off half-way is not taken for whole.
+        fs::remove_file(&stamp).map_err(told)?;
+    }
     for wanted in peer.needs {
         // What is installed is of no use without what runs it.
         match wanted {
             Need::Program { name, package } => program(name, package, &log)?,
             Need::Venv { .. } => drop(need("python3")?),
             Need::Npm { .. } => drop([need("node")?, need("npm")?]),
+            Need::Python2 { .. } => drop(python2()?),
+            Need::ByPath { variable } => drop(by_path(variable)?),
         }
         match wanted {
-            Need::Program { .. } => {}
-            Need::Venv { .. } | Need::Npm { .. } if fresh => {}
+            Need::Program { .. } | Need::ByPath { .. } => {}
+            Need::Venv { .. } | Need::Npm { .. } | Need::Python2 { .. } if fresh => {}
+            Need::Python2 { pins } => {
+                let pins = context.root.join("ci/peers").join(pins);
+                twice(|| python2_packages(&installed, &pins, &log))?;
+            }
             Need::Venv { alone, pins } => {
                 let alone = alone.map(|file| context.root.join("ci/peers").join(file));
                 let pins = context.root.join("ci/peers").join(pins);
@@ -79,7 +94,8 @@ fn pins(context: &Context, peer: &Peer) -> io::Result<String> {
     let mut all = String::new();
     for need in peer.needs {
         let files = match need {
-            Need::Program { .. } => [None, None],
+            Need::Program { .. } | Need::ByPath { .. } => [None, None],
+            Need::Python2 { pins } => [None, Some(*pins)],
             Need::Venv { alone, pins } => [*alone, Some(*pins)],
             Need::Npm { pins } => [Some(*pins), None],
         };
@@ -119,13 +135,50 @@ fn venv(folder: &Path, alone: Option<&Path>, pins: &Path, log: &Path) -> Result<
     step(pip().arg("-r").arg(pins), log)
 }
 
+/// Python 2.7, where it is installed: by its own name, or by a version manager's
+/// that has to be told which one is meant.
+pub(crate) fn python2() -> Result<PathBuf, NotHad> {
+    let named = look_up("python2.7").filter(|python| answers(python));
+    let managed =
+        std::env::home_dir().map(|home| home.join(".pyenv/versions/2.7.18/bin/python2.7"));
+    let managed = managed.filter(|python| answers(python));
+    named.or(managed).ok_or_else(|| "there is no python2.7 in PATH".to_owned())
+}
+
+/// A name may stand for a program that is not there.
+fn answers(python: &Path) -> bool {
+    Command::new(python).arg("-V").output().is_ok_and(|output| output.status.success())
+}
+
+/// The program that a variable names.
+pub(crate) fn by_path(variable: &str) -> Result<PathBuf, NotHad> {
+    let path = std::env::var_os(variable).map(PathBuf::from);
+    let path = path.ok_or_else(|| format!("{variable} does not say where the program is"))?;
+    match path.is_file() {
+        true => Ok(path),
+        false => Err(format!("{variable}: there is no {}", path.display())),
+    }
+}
+
+fn python2_packages(installed: &Installed, pins: &Path, log: &Path) -> Result<(), NotHad> {
+    eprintln!("installing {} with pip for Python 2.7", name_of(pins));
+    let packages = installed.python2_packages();
+    if packages.exists() {
+        fs::remove_dir_all(&packages).map_err(|e| format!("{}: {e}", packages.display()))?;
+    }
+    let mut pip = Command::new(python2()?);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]);
+    step(pip.arg(&packages).arg("-r").arg(pins), log)
+}
+
 fn npm(folder: &Path, pins: &Path, log: &Path) -> Result<(), NotHad> {
     let npm = need("npm")?;
     eprintln!("installing {} with npm", name_of(pins));
-    let packages = fs::read_to_string(pins).map_err(|e| e.to_string())?;
+    let text = fs::read_to_string(pins).map_err(|e| e.to_string())?;
+    let packages = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut command = Command::new(npm);
-    command.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]);
-    step(command.arg("--prefix").arg(folder).args(packages.lines()), log)
+    command.args(["install", "--loglevel=error", "--no-audit", "--no-fund", "--ignore-scripts"]);
+    step(command.arg("--prefix").arg(folder).args(packages), log)
 }
 
 fn name_of(file: &Path) -> String {

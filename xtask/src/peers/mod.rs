@@ -8,9 +8,9 @@ mod server;
 mod state;
 
 pub(crate) use catalogue::{Language, Peer, Role, all, find};
-pub(crate) use install::{Installed, install};
+pub(crate) use install::{Installed, install, python2};
 pub(crate) use program::run_within;
-pub(crate) use server::{Life, start};
+pub(crate) use server::{Life, NotUp, Running, start};
 
 use crate::context::{Context, Failure};
 
@@ -38,14 +38,18 @@ fn list() -> Result<(), Failure> {
 /// Installs a peer; a server is started, and told how to reach.
 fn up(context: &Context, peer: &Peer) -> Result<(), Failure> {
     let cannot = |reason| Failure::new(format!("{} cannot be had: {reason}", peer.name));
+    // What runs is not installed anew under its feet.
+    state::refuse_a_second(context, peer)?;
     let installed = install(context, peer).map_err(cannot)?;
     if !matches!(peer.role, Role::Server(_)) {
         eprintln!("{} is installed in {}", peer.name, installed.folder.display());
         eprintln!("it is a client: `cargo xtask interop {}` runs it", peer.of);
         return Ok(());
     }
-    state::refuse_a_second(context, peer)?;
-    let running = start(context, peer, &installed, Life::Detached).map_err(cannot)?;
+    let running = start(context, peer, &installed, Life::Detached).map_err(|reason| {
+        let (NotUp::NotHad(reason) | NotUp::Broken(reason)) = reason;
+        cannot(reason)
+    })?;
     state::keep(context, peer, &running)?;
     for (name, value) in &running.env {
         eprintln!("export {name}={value}");

@@ -24,10 +24,13 @@ pub(super) fn keep(context: &Context, peer: &Peer, running: &Running) -> Result<
 
 pub(super) fn refuse_a_second(context: &Context, peer: &Peer) -> Result<(), Failure> {
     let name = peer.name;
-    match processes(&file(context, peer)).iter().any(|(pid, program)| is_alive(*pid, program)) {
-        true => Err(Failure::new(format!("{name} runs already: cargo xtask peers down {name}"))),
-        false => Ok(()),
+    for (pid, program) in processes(&file(context, peer)) {
+        if is_alive(pid, &program)? {
+            let told = format!("{name} runs already: cargo xtask peers down {name}");
+            return Err(Failure::new(told));
+        }
     }
+    Ok(())
 }
 
 /// Ends what `up` has started, the newest first.
@@ -39,7 +42,7 @@ pub(super) fn down(context: &Context, peer: &Peer) -> Result<(), Failure> {
         return Ok(());
     }
     for (pid, program) in processes.iter().rev() {
-        if is_alive(*pid, program) {
+        if is_alive(*pid, program)? {
             end(*pid, program)?;
             eprintln!("{program} ({pid}) is ended");
         }
@@ -58,19 +61,20 @@ fn processes(file: &Path) -> Vec<(u32, String)> {
 
 /// Whether the process is there, and still the one that was started: ids are
 /// used again.
-fn is_alive(pid: u32, program: &str) -> bool {
+fn is_alive(pid: u32, program: &str) -> Result<bool, Failure> {
     let ps = Command::new("ps").args(["-o", "stat=,args=", "-p", &pid.to_string()]).output();
-    ps.is_ok_and(|ps| {
-        let line = String::from_utf8_lossy(&ps.stdout).into_owned();
-        line.contains(program) && !line.trim_start().starts_with('Z')
-    })
+    let ps = ps.map_err(|e| {
+        Failure::new(format!("ps, which says whether {program} ({pid}) lives, cannot be run: {e}"))
+    })?;
+    let line = String::from_utf8_lossy(&ps.stdout).into_owned();
+    Ok(line.contains(program) && !line.trim_start().starts_with('Z'))
 }
 
 fn end(pid: u32, program: &str) -> Result<(), Failure> {
     let signal = |signal: &str| Command::new("kill").args([signal, &pid.to_string()]).status();
     signal("-TERM")?;
     let start = Instant::now();
-    while is_alive(pid, program) {
+    while is_alive(pid, program)? {
         if start.elapsed() > Duration::from_secs(5) {
             signal("-KILL")?;
             return Ok(());

@@ -50,7 +50,7 @@ fn the_sandbox_answers_as_the_recorded_servers_did() {
     let mut found = names.clone();
     found.sort_unstable();
     assert_eq!(found, expected, "{otherwise:#?}");
-    println!("{alike} recorded exchanges answered alike, {} otherwise", otherwise.len());
+    eprintln!("{alike} recorded exchanges answered alike, {} otherwise", otherwise.len());
 }
 
 /// One server of the record, and what it calls by other names than ours.
@@ -170,7 +170,10 @@ fn read(file: &Value) -> CentrifugoConfig {
         .secret("s3cr3t-key")
         .insecure(first(&["insecure", "api_insecure"]) == Some(true.into()))
         .transport_errors(text(first(&["error_mode", "api_error_mode"])).is_some())
-        .prefix(&text(first(&["handler_prefix", "api_handler_prefix"])).unwrap_or("/api".into()))
+        .prefix(
+            &text(first(&["handler_prefix", "api_handler_prefix"]))
+                .unwrap_or_else(|| "/api".into()),
+        )
         .without_namespace(options(plain));
     let name = file.pointer("/node/name").or_else(|| file.get("name"));
     if let Some(name) = text(name.cloned()) {

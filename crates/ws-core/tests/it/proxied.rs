@@ -14,6 +14,8 @@ use ws_core::{
 /// Host, port, user and password of the proxy.
 async fn proxy() -> (String, u16, String, String) {
     if let Ok(named) = env::var("WS_CORE_PROXY") {
+        // Whoever runs the suite sees that this is where it ran.
+        eprintln!("on {named}");
         let parts: Vec<&str> = named.split(':').collect();
         let [host, port, user, password] = parts[..] else { panic!("{named}: four parts") };
         return (host.into(), port.parse().unwrap(), user.into(), password.into());
