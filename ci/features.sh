@@ -14,8 +14,12 @@ for features in tls ring webpki-roots aws-lc-rs,platform-verifier ring,aws-lc-rs
     --features "${features//,/ }"
   cargo check --quiet --package cent --no-default-features --features "${features//,/ }"
 done
-cargo check --quiet --package cent --no-default-features --features blocking
-cargo check --quiet --package realtime-sandbox --no-default-features --features satori-rtm
+for features in blocking tokio tokio,ring,webpki-roots; do
+  cargo check --quiet --package cent --no-default-features --features "${features//,/ }"
+done
+for features in cent satori-rtm; do
+  cargo check --quiet --package realtime-sandbox --no-default-features --features "$features"
+done
 # Nobody brings cryptography: an error, not a panic.
 cargo test --quiet --package ws-core --no-default-features --features tls --test it t4_no_provider
 echo "feature choices: all build"

@@ -151,6 +151,7 @@ impl Error {
     }
 
     /// An answer of which more came than is read: another one would be as long.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn too_long() -> Self {
         let source = std::io::Error::other("the answer is over 64 MiB");
         Self::Request(RequestError::new(Failure::Decode, 1).because(source))

@@ -15,6 +15,8 @@ mod version;
 
 pub use client_core::{Backoff, ErrorKind};
 
+#[cfg(feature = "tokio")]
+pub use crate::client::AsyncClient;
 #[cfg(feature = "tls")]
 pub use crate::config::Dangerous;
 pub use crate::{

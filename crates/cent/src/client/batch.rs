@@ -17,8 +17,9 @@ use crate::{
 /// does not stop the others.
 #[derive(Debug)]
 #[must_use = "a batch is sent by send()"]
-pub struct Batch<'a> {
-    client: &'a Client,
+pub struct Batch<'a, C = Client> {
+    client: &'a C,
+    config: &'a Config,
     commands: Vec<Command>,
     parallel: bool,
     id: u64,
@@ -56,14 +57,18 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub fn batch(&self) -> Batch<'_> {
-        /// Tells the batches of a program apart.
-        static IDS: AtomicU64 = AtomicU64::new(0);
-        let id = IDS.fetch_add(1, Ordering::Relaxed);
-        Batch { client: self, commands: Vec::new(), parallel: false, id }
+        Batch::begin(self, &self.config)
     }
 }
 
-impl Batch<'_> {
+impl<'a, C> Batch<'a, C> {
+    pub(super) fn begin(client: &'a C, config: &'a Config) -> Self {
+        /// Tells the batches of a program apart.
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        let id = IDS.fetch_add(1, Ordering::Relaxed);
+        Self { client, config, commands: Vec::new(), parallel: false, id }
+    }
+
     /// Adds a call.
     ///
     /// # Errors
@@ -71,7 +76,7 @@ impl Batch<'_> {
     /// [`Error::Unsupported`] and [`Error::Misuse`], as [`Client::call`]; the
     /// batch is as it was.
     pub fn add<R: Request>(&mut self, request: R) -> Result<Ticket<R>, Error> {
-        let config = &self.client.config;
+        let config = self.config;
         let command = command(request, config.version, config.relaxed)?;
         self.commands.push(command);
         Ok(Ticket { batch: self.id, at: self.commands.len() - 1, request: PhantomData })
@@ -85,12 +90,40 @@ impl Batch<'_> {
     /// [`Error::Unsupported`] on a version that would not, unless the
     /// configuration is relaxed.
     pub fn parallel(mut self) -> Result<Self, Error> {
-        let config = &self.client.config;
+        let config = self.config;
         let known = guard::check(config.version, "batch", ["parallel"]);
         self.parallel = known.is_ok();
         if config.relaxed { Ok(self) } else { known.map(|()| self) }
     }
 
+    /// Pairs the commands with what came of them.
+    pub(super) fn replies(self, outcomes: Vec<Outcome>) -> Replies {
+        let params = self.commands.into_iter().map(|command| command.params);
+        let outcomes = params.zip(outcomes).collect();
+        Replies { config: self.config.clone(), batch: self.id, outcomes }
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl<'a, C> Batch<'a, C> {
+    pub(super) const fn client(&self) -> &'a C {
+        self.client
+    }
+
+    pub(super) const fn config(&self) -> &'a Config {
+        self.config
+    }
+
+    pub(super) fn commands(&self) -> &[Command] {
+        &self.commands
+    }
+
+    pub(super) const fn is_parallel(&self) -> bool {
+        self.parallel
+    }
+}
+
+impl Batch<'_> {
     /// Sends the commands; an empty batch sends nothing.
     ///
     /// # Errors
@@ -99,16 +132,11 @@ impl Batch<'_> {
     /// [`RequestError::in_doubt`](crate::RequestError::in_doubt) says how many
     /// commands may have been carried out.
     pub fn send(self) -> Result<Replies, Error> {
-        let outcomes = match self.commands.is_empty() {
-            true => Vec::new(),
-            false => {
-                let timeout = self.client.config.timeout;
-                self.client.exchange(&self.commands, self.parallel, timeout)?
-            }
+        let outcomes = match self.commands.as_slice() {
+            [] => Vec::new(),
+            commands => self.client.exchange(commands, self.parallel, self.config.timeout)?,
         };
-        let params = self.commands.into_iter().map(|command| command.params);
-        let config = Config::clone(&self.client.config);
-        Ok(Replies { config, batch: self.id, outcomes: params.zip(outcomes).collect() })
+        Ok(self.replies(outcomes))
     }
 }
 

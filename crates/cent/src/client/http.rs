@@ -1,21 +1,15 @@
 //! HTTP by `ureq`.
 
-use std::{
-    io::{ErrorKind, Read},
-    time::Duration,
-};
+use std::io::{ErrorKind, Read};
 
-use ureq::{Agent, Timeout, config::ConfigBuilder, http::Response, typestate::AgentScope};
+use ureq::{Agent, Timeout, config::ConfigBuilder, typestate::AgentScope};
 
+use super::limits::{MAX_BODY, retry_after};
 use crate::{
     config::Config,
     error::Error,
     transport::{Incoming, Outgoing, Transport},
 };
-
-/// Most of an answer's body that is read. Histories and presences of large
-/// channels take megabytes.
-const MAX_BODY: u64 = 64 << 20;
 
 /// Connections that are kept alive.
 pub(super) struct Http {
@@ -44,7 +38,7 @@ type Builder = ConfigBuilder<AgentScope>;
 #[cfg(feature = "tls")]
 fn secure(builder: Builder, config: &Config) -> Result<Builder, Error> {
     match config.address.starts_with("https://") {
-        true => Ok(builder.tls_config(config.tls.build()?)),
+        true => Ok(builder.tls_config(config.tls.for_ureq()?)),
         false => Ok(builder),
     }
 }
@@ -65,21 +59,16 @@ impl Transport for Http {
         }
         let post = post.config().timeout_global(Some(request.timeout)).build();
         let mut answer = post.send(request.body).map_err(failed)?;
-        let (status, retry_after) = (answer.status().as_u16(), retry_after(&answer));
+        let told = answer.headers().get("Retry-After").and_then(|value| value.to_str().ok());
+        let (status, retry_after) = (answer.status().as_u16(), told.and_then(retry_after));
         let mut body = Vec::new();
-        let mut reader = answer.body_mut().as_reader().take(MAX_BODY + 1);
+        let mut reader = answer.body_mut().as_reader().take(MAX_BODY as u64 + 1);
         reader.read_to_end(&mut body).map_err(|e| failed(ureq::Error::from(e)))?;
-        if body.len() as u64 > MAX_BODY {
+        if body.len() > MAX_BODY {
             return Err(Error::too_long());
         }
         Ok(Incoming { status, retry_after, body })
     }
-}
-
-fn retry_after<B>(answer: &Response<B>) -> Option<Duration> {
-    let seconds = answer.headers().get("Retry-After")?.to_str().ok()?;
-    // A day is longer than any server remembers.
-    seconds.trim().parse().ok().map(|seconds: u64| Duration::from_secs(seconds.min(86_400)))
 }
 
 fn failed(error: ureq::Error) -> Error {

@@ -1,10 +1,15 @@
 //! The client: calls, batches and the buffer of the original.
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod batch;
 mod buffer;
 mod combine;
+mod exchange;
 #[cfg(feature = "blocking")]
 mod http;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod limits;
 mod retry;
 
 use std::{
@@ -16,6 +21,8 @@ use std::{
 
 use serde::Serialize;
 
+#[cfg(feature = "tokio")]
+pub use asynchronous::AsyncClient;
 pub use batch::{Batch, Replies, Ticket};
 pub use buffer::Item;
 
@@ -24,13 +31,13 @@ use combine::Combiner;
 use crate::{
     config::Config,
     error::{Error, RequestError},
-    proto::{Command, HttpAnswer, Outcome, decode, encode},
+    proto::{Command, Outcome},
     requests::{
         Broadcast, Broadcasted, ChannelInfo, Channels, ClientInfo, Disconnect, History,
         HistoryResult, Info, Node, Presence, Publish, Published, ReadError, Reply, Request,
         Unsubscribe, User, command,
     },
-    transport::{Outgoing, Transport},
+    transport::Transport,
 };
 
 /// A client of one server; a clone is cheap and shares its connections and its
@@ -191,17 +198,8 @@ impl Client {
         parallel: bool,
         timeout: Duration,
     ) -> Result<Vec<Outcome>, Error> {
-        let dialect = self.config.dialect();
-        let request = encode(dialect, &self.config.credential, commands, parallel);
-        let url = format!("{}{}", self.base, request.path);
-        let outgoing =
-            Outgoing { url: &url, headers: &request.headers, body: &request.body, timeout };
-        let incoming = self.transport.send(outgoing).map_err(|e| e.with_doubt(commands.len()))?;
-        let answer = HttpAnswer { status: incoming.status, body: &incoming.body };
-        decode(dialect, commands, commands.len() != 1, answer).map_err(|mut error| {
-            error.retry_after = incoming.retry_after;
-            Error::Request(error)
-        })
+        let exchange = exchange::begin(&self.config, &self.base, commands, parallel);
+        exchange.end(self.transport.send(exchange.outgoing(timeout)))
     }
 }
 

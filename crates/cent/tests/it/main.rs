@@ -1,4 +1,4 @@
-//! The blocking client against scripted HTTP servers on loopback.
+//! The clients against scripted HTTP servers and the sandbox, on loopback.
 
 #![allow(
     clippy::expect_used,
@@ -8,6 +8,8 @@
     reason = "test helpers fail by panicking, as tests do"
 )]
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod calls;
 #[cfg(feature = "cli")]
 mod console;

@@ -21,13 +21,13 @@ use crate::{
 };
 
 /// Most commands in one request.
-const MAX_COMMANDS: usize = 512;
+pub(super) const MAX_COMMANDS: usize = 512;
 
 /// Most bytes of parameters in one request; a longer command goes alone.
-const MAX_BYTES: usize = 512 << 10;
+pub(super) const MAX_BYTES: usize = 512 << 10;
 
 /// Most calls that wait; more of them are refused.
-const MAX_WAITING: usize = 65_536;
+pub(super) const MAX_WAITING: usize = 65_536;
 
 /// Sends commands in one request, within a time.
 type Exchange<'a> = dyn Fn(&[Command], Duration) -> Result<Vec<Outcome>, Error> + 'a;

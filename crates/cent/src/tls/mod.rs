@@ -3,7 +3,11 @@
 
 use std::{fmt, sync::Arc};
 
+#[cfg(feature = "tokio")]
+mod unverified;
+
 use rustls::{RootCertStore, crypto::CryptoProvider, pki_types::CertificateDer};
+#[cfg(feature = "blocking")]
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 use crate::error::Error;
@@ -17,9 +21,9 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Checks everything that would otherwise fail, or be left out without a word,
-    /// at the first connection.
-    pub(crate) fn build(&self) -> Result<TlsConfig, Error> {
+    /// Whoever brings the cryptography, once everything has been checked that would
+    /// otherwise fail, or be left out without a word, at the first connection.
+    fn check(&self) -> Result<Arc<CryptoProvider>, Error> {
         let provider = self.provider.clone().or_else(installed).or_else(brought);
         let provider = provider.ok_or_else(|| {
             Error::config("tls_provider", "nobody brings cryptography: enable ring or aws-lc-rs")
@@ -29,8 +33,21 @@ impl Tls {
             let added = store.add(CertificateDer::from(root.as_slice()));
             added.map_err(|e| Error::config("tls_root", format!("it cannot be read: {e}")))?;
         }
+        let trusts_somebody = cfg!(any(feature = "webpki-roots", feature = "platform-verifier"));
+        if self.roots.is_empty() && !trusts_somebody && !self.unverified {
+            let reason =
+                "nobody to trust: enable webpki-roots or platform-verifier, or give a root";
+            return Err(Error::config("tls_root", reason));
+        }
+        Ok(provider)
+    }
+
+    /// For the blocking client.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn for_ureq(&self) -> Result<TlsConfig, Error> {
+        let provider = self.check()?;
         let roots = match self.roots.is_empty() {
-            true => default_roots()?,
+            true => default_roots(),
             false => {
                 let certificate = |der: &Vec<u8>| Certificate::from_der(der).to_owned();
                 RootCerts::from(self.roots.iter().map(certificate))
@@ -42,6 +59,19 @@ impl Tls {
             .root_certs(roots)
             .disable_verification(self.unverified)
             .build())
+    }
+
+    /// For the async client.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn for_dialing(&self) -> Result<ws_core::Tls, Error> {
+        let provider = self.check()?;
+        if self.unverified {
+            let config = unverified::config(provider)
+                .map_err(|e| Error::config("tls_provider", format!("it cannot be used: {e}")))?;
+            return Ok(ws_core::Tls::with_rustls(config.into()));
+        }
+        let tls = ws_core::Tls::new().provider(provider);
+        Ok(self.roots.iter().fold(tls, |tls, root| tls.root(root.as_slice())))
     }
 }
 
@@ -60,20 +90,18 @@ fn brought() -> Option<Arc<CryptoProvider>> {
     None
 }
 
-/// The operating system's word comes before built-in roots.
-fn default_roots() -> Result<RootCerts, Error> {
-    #[cfg(feature = "platform-verifier")]
-    return Ok(RootCerts::PlatformVerifier);
-    #[cfg(all(feature = "webpki-roots", not(feature = "platform-verifier")))]
-    return Ok(RootCerts::WebPki);
-    #[cfg(not(any(feature = "webpki-roots", feature = "platform-verifier")))]
-    Err(Error::config(
-        "tls_root",
-        "nobody to trust: enable webpki-roots or platform-verifier, or give a root",
-    ))
+/// The operating system's word comes before built-in roots. That there is one of
+/// the two has been checked.
+#[cfg(feature = "blocking")]
+fn default_roots() -> RootCerts {
+    match cfg!(feature = "platform-verifier") {
+        true => RootCerts::PlatformVerifier,
+        false => RootCerts::WebPki,
+    }
 }
 
 /// Whether TLS did not come about: nothing was sent.
+#[cfg(feature = "blocking")]
 pub(crate) fn is_refusal(error: &std::io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     inner.is_some_and(|e| {
