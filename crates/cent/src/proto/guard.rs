@@ -28,8 +28,6 @@ const fn between(method: &'static str, field: &'static str, from: [u8; 3], until
     Row { method, field, from: Version::new(from[0], from[1], from[2]), until }
 }
 
-/// Methods of which every version knows every field that this crate sends are
-/// listed without fields.
 static ROWS: &[Row] = &[
     since("publish", "", [0, 0, 0]),
     since("publish", "channel", [0, 0, 0]),
@@ -112,7 +110,46 @@ static ROWS: &[Row] = &[
     since("rpc", "", [2, 6, 0]),
     since("rpc", "method", [2, 6, 0]),
     since("rpc", "params", [2, 6, 0]),
+    // Map channels and shared polls.
+    since("map_publish", ANY, [6, 8, 0]),
+    since("map_remove", ANY, [6, 8, 0]),
+    since("map_read_state", ANY, [6, 8, 0]),
+    since("map_read_stream", ANY, [6, 8, 0]),
+    since("map_stats", ANY, [6, 8, 0]),
+    since("map_clear", ANY, [6, 8, 0]),
+    since("shared_poll_publish", ANY, [6, 8, 0]),
+    // The commercial server.
+    between("user_connections", "", [3, 0, 0], [4, 0, 0]),
+    between("user_connections", "user", [3, 0, 0], [4, 0, 0]),
+    since("connections", ANY, [4, 0, 0]),
+    since("connections", "label_filter", [6, 8, 2]),
+    since("update_user_status", ANY, [3, 0, 0]),
+    since("update_user_status", "state", [5, 1, 1]),
+    since("get_user_status", ANY, [3, 0, 0]),
+    since("delete_user_status", ANY, [3, 0, 0]),
+    since("block_user", ANY, [3, 1, 0]),
+    since("unblock_user", ANY, [3, 1, 0]),
+    since("revoke_token", ANY, [3, 1, 0]),
+    since("invalidate_user_tokens", ANY, [3, 1, 0]),
+    since("invalidate_user_tokens", "channel", [3, 2, 1]),
+    // v4.1.3 has them with other fields.
+    since("device_register", ANY, [5, 0, 0]),
+    since("device_update", ANY, [5, 0, 0]),
+    since("device_remove", ANY, [5, 0, 0]),
+    since("device_list", ANY, [5, 0, 0]),
+    since("device_list", "include_webpush_keys", [6, 8, 2]),
+    since("device_topic_list", ANY, [5, 0, 0]),
+    since("device_topic_update", ANY, [5, 0, 0]),
+    since("device_topic_update", "user", [6, 8, 2]),
+    since("user_topic_list", ANY, [5, 0, 0]),
+    since("user_topic_update", ANY, [5, 0, 0]),
+    since("send_push_notification", ANY, [5, 0, 0]),
+    since("update_push_status", ANY, [5, 0, 0]),
+    since("cancel_push", ANY, [5, 0, 3]),
 ];
+
+/// The method itself, and each of its fields that has no row of its own.
+const ANY: &str = "*";
 
 /// Refuses a method, or a field of one, that `version` does not know.
 pub(crate) fn check(
@@ -121,7 +158,8 @@ pub(crate) fn check(
     fields: impl IntoIterator<Item = &'static str>,
 ) -> Result<(), Error> {
     for field in std::iter::once("").chain(fields) {
-        let row = ROWS.iter().find(|row| (row.method, row.field) == (method, field));
+        let row_of = |field| ROWS.iter().find(|row| (row.method, row.field) == (method, field));
+        let row = row_of(field).or_else(|| row_of(ANY));
         // A field without a row is one that this crate should not send at all.
         let known = row.is_some_and(|row| row.from <= version && version < row.until);
         if !known {

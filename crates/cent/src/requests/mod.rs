@@ -3,6 +3,9 @@
 
 mod broadcast;
 mod channel;
+mod define;
+mod map;
+mod pro;
 mod publish;
 mod server;
 mod user;
@@ -17,8 +20,20 @@ pub use channel::{
     ChannelInfo, Channels, ClientInfo, History, HistoryRemove, HistoryResult, Order, Position,
     Presence, PresenceStats, PresenceStatsResult, Publication,
 };
+pub use map::{
+    MapClear, MapEntries, MapEntry, MapPublish, MapPublished, MapReadState, MapReadStream,
+    MapRemove, MapStats, MapStatsResult, SharedPollPublish,
+};
+pub use pro::{
+    BlockUser, CancelPush, ConnectionInfo, ConnectionState, Connections, DeleteUserStatus, Device,
+    DeviceFilter, DeviceList, DeviceListResult, DeviceRegister, DeviceRemove, DeviceTopic,
+    DeviceTopicFilter, DeviceTopicList, DeviceTopicListResult, DeviceTopicUpdate, DeviceUpdate,
+    GetUserStatus, InvalidateUserTokens, PushRecipient, RevokeToken, SendPushNotification,
+    TokenInfo, TopicOp, UnblockUser, UpdatePushStatus, UpdateUserStatus, UserStatus, UserTopic,
+    UserTopicFilter, UserTopicList, UserTopicListResult, UserTopicUpdate,
+};
 pub use publish::{Publish, Published};
-pub use server::{Info, Node, Rpc};
+pub use server::{Info, Node, NodeInfo, Rpc};
 pub use user::{Disconnect, Override, Refresh, Subscribe, Unsubscribe, User};
 
 use crate::{

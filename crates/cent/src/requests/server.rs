@@ -63,6 +63,30 @@ impl Request for Info {
     }
 }
 
+/// Asks the node that answers what it is and does, as it counts right now: v1.4 to
+/// v1.8. Other nodes, and later versions, are asked by [`Info`].
+///
+/// Wire: `node`, docs/protocols/cent.md, 7.12.
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "a request is sent by a client"]
+pub struct NodeInfo;
+
+impl Sealed for NodeInfo {}
+
+impl Request for NodeInfo {
+    type Reply = Node;
+    const METHOD: &'static str = "node";
+    const IDEMPOTENT: Idempotent = Idempotent::Yes;
+
+    fn params(self, _version: Version) -> Result<Params, Error> {
+        Ok(Params::default())
+    }
+
+    fn read(reply: Reply<'_>) -> Result<Node, ReadError> {
+        node(reply.parse_data()?).map_err(ReadError::Shape)
+    }
+}
+
 fn node(fields: BTreeMap<String, Box<RawValue>>) -> Result<Node, serde_json::Error> {
     let mut node = Node::default();
     for (name, value) in fields {

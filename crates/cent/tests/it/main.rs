@@ -15,6 +15,7 @@ mod calls;
 mod console;
 mod document;
 mod failures;
+mod golden;
 mod recorded;
 mod refusals;
 mod sandbox;
