@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cent_demo;
 mod report;
 mod satori_rtm_demo;
 
@@ -11,13 +12,16 @@ use std::process::ExitCode;
 use clap::Parser;
 use report::{Narrator, Row};
 
+/// The SDKs that there are.
+const NAMES: [&str; 2] = ["satori-rtm", "cent"];
+
 /// A publisher and a subscriber of every SDK against local servers, each
 /// connection cut once.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask demo")]
 struct Options {
     /// One SDK only
-    #[arg(value_name = "CRATE", value_parser = ["satori-rtm"])]
+    #[arg(value_name = "CRATE", value_parser = NAMES)]
     only: Option<String>,
 
     /// A server of yours in place of the local one, e.g. ws://127.0.0.1:8080
@@ -39,22 +43,41 @@ struct Options {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let options = Options::parse();
-    let narrator = Narrator::new("satori-rtm");
-    let result = match (options.url, options.appkey) {
+    let mut options = Options::parse();
+    let mut rows = Vec::new();
+    for name in NAMES {
+        if options.only.as_deref().is_some_and(|only| only != name) {
+            continue;
+        }
+        match run(name, &mut options).await {
+            Ok(row) => rows.push(row),
+            Err(reason) => {
+                eprintln!("{name}: {reason}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    conclude(&rows)
+}
+
+async fn run(name: &'static str, options: &mut Options) -> Result<Row, String> {
+    let narrator = Narrator::new(name);
+    if name == "cent" {
+        if options.url.is_some() {
+            return Err("it runs on the local server only; cargo xtask interop cent runs \
+                        its suite on a real one"
+                .into());
+        }
+        return cent_demo::local(&narrator).await;
+    }
+    let row = match (options.url.take(), options.appkey.take()) {
         (Some(url), Some(appkey)) => {
-            let role = options.role.zip(options.role_secret);
+            let role = options.role.take().zip(options.role_secret.take());
             satori_rtm_demo::at(&narrator, &url, &appkey, role).await
         }
         _ => satori_rtm_demo::local(&narrator).await,
     };
-    match result {
-        Ok(row) => conclude(&[row]),
-        Err(error) => {
-            eprintln!("satori-rtm: {}", report::explain(&error));
-            ExitCode::FAILURE
-        }
-    }
+    row.map_err(|error| report::explain(&error))
 }
 
 /// The table; success only if nothing is missing, doubled or unrecovered.

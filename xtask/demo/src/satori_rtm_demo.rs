@@ -27,7 +27,8 @@ const SUBSCRIBER_CUT: Rule = Rule::new(Direction::ToClient, At::Frame(120), Acti
 pub(crate) async fn local(narrator: &Narrator) -> Result<Row, Error> {
     let auditor = Auditor::default();
     let config = RtmConfig::default().auditor(auditor.clone());
-    let sandbox = Sandbox::builder().rtm(config).start().await.map_err(no_port)?;
+    let sandbox =
+        Sandbox::builder().only(["satori-rtm"]).rtm(config).start().await.map_err(no_port)?;
     let rtm = sandbox.rtm();
     narrator.say(&format!("sandbox listens on {}", rtm.url()));
     let address = rtm.address().ok_or(Error::Closed)?;
