@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod ci;
 mod context;
 mod demo;
@@ -25,6 +26,7 @@ cargo xtask VERB
                           run our clients on servers, and our servers under
                           clients, that others wrote
   peers [up|down NAME]    list those; install and start one, or end it
+  bench cent              measure against other clients, in turn; needs a network
   tidy                    check lengths, manifests, layers, budgets, documents
   ci [JOB]                run the jobs of ci/, or one of them
   package                 make and verify the archives for crates.io
@@ -53,6 +55,7 @@ fn run(context: &Context, verb: Option<&str>, args: &[String]) -> Result<(), Fai
         Some("test") => test::run(context, args),
         Some("interop") => interop::run(context, args),
         Some("peers") => peers::run(context, args),
+        Some("bench") => bench::run(context, args),
         Some("tidy") => tidy::run(context),
         Some("ci") => ci::run(context, args),
         Some("package") => package::run(context),

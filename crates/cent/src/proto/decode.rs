@@ -1,9 +1,12 @@
 //! HTTP answers to outcomes, in each dialect (docs/protocols/cent.md, 3.5, 4.2
 //! and 5).
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, fmt};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::command::{Command, Outcome};
@@ -134,7 +137,39 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, serde_json::Error>
 }
 
 /// An object as it came. No array is taken for one.
-type Fields<'a> = BTreeMap<String, &'a RawValue>;
+struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Fields<'a> {
+    fn get(&self, name: &str) -> Option<&'a RawValue> {
+        // Of two with one name the last counts, as it does for the servers.
+        self.0.iter().rev().find(|(found, _)| found == name).map(|(_, raw)| *raw)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                #[derive(Deserialize)]
+                struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+                let mut fields = Vec::new();
+                while let Some((Name(name), raw)) = map.next_entry()? {
+                    fields.push((name, raw));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
 
 /// Reads a field, `null` as none.
 fn field<'a, T: Deserialize<'a>>(
@@ -146,7 +181,7 @@ fn field<'a, T: Deserialize<'a>>(
 
 /// Refuses an object that is somebody else's.
 fn known(fields: &Fields<'_>, names: &[&str]) -> Result<(), serde_json::Error> {
-    match fields.is_empty() || names.iter().any(|name| fields.contains_key(*name)) {
+    match fields.0.is_empty() || names.iter().any(|name| fields.get(name).is_some()) {
         true => Ok(()),
         false => Err(serde::de::Error::custom("the object is not one of Centrifugo")),
     }
@@ -155,11 +190,11 @@ fn known(fields: &Fields<'_>, names: &[&str]) -> Result<(), serde_json::Error> {
 /// v0 and v1: an array, errors as text.
 fn items(body: &[u8]) -> Result<Vec<Outcome>, serde_json::Error> {
     let item = |fields: Fields<'_>| {
-        if !fields.contains_key("error") && !fields.contains_key("body") {
+        if fields.get("error").or_else(|| fields.get("body")).is_none() {
             return Err(serde::de::Error::custom("an item has neither error nor body"));
         }
         let Some(text) = field::<String>(&fields, "error")? else {
-            return Ok(Ok(or_null(fields.get("body").copied())));
+            return Ok(Ok(or_null(fields.get("body"))));
         };
         let code = match text.as_str() {
             "internal server error" => 100,
@@ -188,7 +223,7 @@ fn reply(fields: Fields<'_>) -> Result<Outcome, serde_json::Error> {
     known(&fields, &["id", "error", "result"])?;
     Ok(match field::<Code>(&fields, "error")? {
         Some(error) => Err(error.into()),
-        None => Ok(or_null(fields.get("result").copied())),
+        None => Ok(or_null(fields.get("result"))),
     })
 }
 
@@ -201,9 +236,10 @@ fn batch(body: &[u8], commands: &[Command]) -> Result<Vec<Outcome>, serde_json::
         if let Some(error) = field::<Code>(&fields, "error")? {
             return Ok(Err(error.into()));
         }
-        let name = commands.get(at).map(|command| command.method.to_ascii_lowercase());
-        match fields.get(&name.unwrap_or_default()) {
-            Some(result) => Ok(Ok(or_null(Some(result)))),
+        let name = commands.get(at).map(|command| &*command.method).unwrap_or_default();
+        // The servers write the names as they know them.
+        match fields.0.first().filter(|(found, _)| found.eq_ignore_ascii_case(name)) {
+            Some((_, result)) => Ok(Ok(or_null(Some(result)))),
             None => Err(serde::de::Error::custom("a reply is of another method")),
         }
     };

@@ -75,27 +75,41 @@ fn authorization(
     }
 }
 
-fn named(command: &Command) -> String {
-    format!(r#"{{"method":"{}","params":{}}}"#, command.method, command.params)
+fn named(body: &mut String, command: &Command) {
+    for part in [r#"{"method":""#, &command.method, r#"","params":"#, &command.params, "}"] {
+        body.push_str(part);
+    }
+}
+
+/// Room for all commands, and between them what `separator` is.
+fn joined(commands: &[Command], separator: char, write: impl Fn(&mut String, &Command)) -> String {
+    let length = commands.iter().map(|c| c.method.len() + c.params.len() + 32).sum::<usize>();
+    let mut body = String::with_capacity(length + 48);
+    for (at, command) in commands.iter().enumerate() {
+        if at > 0 {
+            body.push(separator);
+        }
+        write(&mut body, command);
+    }
+    body
 }
 
 fn array(commands: &[Command]) -> String {
-    let items: Vec<String> = commands.iter().map(named).collect();
-    format!("[{}]", items.join(","))
+    format!("[{}]", joined(commands, ',', named))
 }
 
 /// The order of the replies is that of the commands, so that ids would add
 /// nothing.
 fn stream(commands: &[Command]) -> String {
-    let lines: Vec<String> = commands.iter().map(named).collect();
-    lines.join("\n")
+    joined(commands, '\n', named)
 }
 
 fn batch(commands: &[Command], parallel: bool) -> String {
-    let items: Vec<String> = commands
-        .iter()
-        .map(|command| format!(r#"{{"{}":{}}}"#, command.method, command.params))
-        .collect();
+    let items = joined(commands, ',', |body, command| {
+        for part in ["{\"", &command.method, "\":", &command.params, "}"] {
+            body.push_str(part);
+        }
+    });
     let parallel = if parallel { r#","parallel":true"# } else { "" };
-    format!(r#"{{"commands":[{}]{parallel}}}"#, items.join(","))
+    format!(r#"{{"commands":[{items}]{parallel}}}"#)
 }

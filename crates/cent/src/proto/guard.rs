@@ -28,6 +28,7 @@ const fn between(method: &'static str, field: &'static str, from: [u8; 3], until
     Row { method, field, from: Version::new(from[0], from[1], from[2]), until }
 }
 
+/// Rows of one method stand together.
 static ROWS: &[Row] = &[
     since("publish", "", [0, 0, 0]),
     since("publish", "channel", [0, 0, 0]),
@@ -157,8 +158,10 @@ pub(crate) fn check(
     method: &'static str,
     fields: impl IntoIterator<Item = &'static str>,
 ) -> Result<(), Error> {
+    let begins = ROWS.iter().position(|row| row.method == method).unwrap_or(ROWS.len());
+    let rows = || ROWS.iter().skip(begins).take_while(|row| row.method == method);
     for field in std::iter::once("").chain(fields) {
-        let row_of = |field| ROWS.iter().find(|row| (row.method, row.field) == (method, field));
+        let row_of = |field| rows().find(|row| row.field == field);
         let row = row_of(field).or_else(|| row_of(ANY));
         // A field without a row is one that this crate should not send at all.
         let known = row.is_some_and(|row| row.from <= version && version < row.until);
@@ -223,6 +226,17 @@ mod tests {
                     has,
                     "v{major} {method}.{field}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn rows_of_one_method_stand_together() {
+        let mut seen: Vec<&str> = Vec::new();
+        for row in ROWS {
+            if seen.last() != Some(&row.method) {
+                assert!(!seen.contains(&row.method), "{}", row.method);
+                seen.push(row.method);
             }
         }
     }

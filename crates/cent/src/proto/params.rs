@@ -47,30 +47,49 @@ impl Params {
         if let Some(reason) = self.broken {
             return Err(Error::misuse("encode", reason));
         }
-        let (nested, plain): (Vec<_>, Vec<_>) =
-            self.fields.iter().partition(|(name, _)| name.contains('.'));
-        let mut members: Vec<String> =
-            plain.iter().map(|(name, value)| member(name, value)).collect();
-        let mut objects: Vec<(&str, Vec<String>)> = Vec::new();
-        for (name, value) in nested {
-            let (object, field) = name.split_once('.').unwrap_or((name, ""));
-            let field = member(field, value);
-            match objects.iter_mut().find(|(found, _)| *found == object) {
-                Some((_, fields)) => fields.push(field),
-                None => objects.push((object, vec![field])),
+        let length = self.fields.iter().map(|(name, text)| name.len() + text.len() + 4);
+        let mut text = String::with_capacity(length.sum::<usize>() + 16);
+        let mut objects: Vec<&str> = Vec::new();
+        for (name, value) in &self.fields {
+            match name.split_once('.') {
+                None => member(&mut text, name, value),
+                // All members of an object stand where the first one does.
+                Some((object, _)) if objects.contains(&object) => {}
+                Some((object, _)) => {
+                    objects.push(object);
+                    member(&mut text, object, &self.nested(object));
+                }
             }
         }
-        let object = |(name, fields): (&str, Vec<String>)| {
-            member(name, &format!("{{{}}}", fields.join(",")))
-        };
-        members.extend(objects.into_iter().map(object));
-        Ok(format!("{{{}}}", members.join(",")))
+        text.push_str(if text.is_empty() { "{}" } else { "}" });
+        Ok(text)
+    }
+
+    fn nested(&self, object: &str) -> String {
+        let mut text = String::new();
+        for (name, value) in &self.fields {
+            if let Some((_, field)) = name.split_once('.').filter(|(found, _)| *found == object) {
+                member(&mut text, field, value);
+            }
+        }
+        text + "}"
     }
 }
 
-/// One member of an object.
-fn member(name: &str, value: &str) -> String {
-    format!("{}:{value}", serde_json::Value::from(name))
+/// Adds one member to an object that is not closed yet.
+fn member(object: &mut String, name: &str, value: &str) {
+    object.push(if object.is_empty() { '{' } else { ',' });
+    match name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        true => {
+            object.push('"');
+            object.push_str(name);
+            object.push('"');
+        }
+        // The application names claims as it likes.
+        false => object.push_str(&serde_json::Value::from(name).to_string()),
+    }
+    object.push(':');
+    object.push_str(value);
 }
 
 /// Whether a JSON text is an object.

@@ -1,13 +1,14 @@
 //! Calls that wait for each other travel together, without a timer.
 //!
 //! ```text
-//!   call --nobody is sending--> leads: sends all that waits, in one request
-//!     \--somebody is----------> waits --in the leader's request--> has its answer
+//!   call --few are sending-----> leads: sends all that waits, in one request
+//!     \--enough are----------> waits --in the leader's request--> has its answer
 //!                                  \--still waiting when it is back--> leads next
 //! ```
 //!
 //! A call that finds nobody sending goes out at once and alone, so that combining
-//! never makes it wait. What comes meanwhile goes with the next request.
+//! never makes it wait. Two requests are on their way at a time; what comes
+//! meanwhile goes with the next one.
 
 use std::{
     collections::VecDeque,
@@ -26,22 +27,33 @@ pub(super) const MAX_COMMANDS: usize = 512;
 /// Most bytes of parameters in one request; a longer command goes alone.
 pub(super) const MAX_BYTES: usize = 512 << 10;
 
+/// Requests on their way at a time: while the server works at one, the next is
+/// made.
+const LEADERS: usize = 2;
+
 /// Most calls that wait; more of them are refused.
 pub(super) const MAX_WAITING: usize = 65_536;
 
 /// Sends commands in one request, within a time.
 type Exchange<'a> = dyn Fn(&[Command], Duration) -> Result<Vec<Outcome>, Error> + 'a;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Combiner {
     queue: Mutex<Queue>,
+    most_leaders: usize,
+}
+
+impl Default for Combiner {
+    fn default() -> Self {
+        Self { queue: Mutex::default(), most_leaders: LEADERS }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<Waiting>,
-    /// Somebody is sending.
-    led: bool,
+    /// How many are sending.
+    leaders: usize,
 }
 
 /// A command that waits for a request to travel in.
@@ -86,8 +98,8 @@ impl Combiner {
     ) -> Result<Outcome, Error> {
         let deadline = Instant::now() + timeout;
         let mut queue = lock(&self.queue);
-        if !queue.led {
-            queue.led = true;
+        if queue.leaders < self.most_leaders {
+            queue.leaders += 1;
             drop(queue);
             return self.lead(vec![(command, None)], deadline, exchange);
         }
@@ -187,7 +199,7 @@ impl Combiner {
                 return;
             }
         }
-        queue.led = false;
+        queue.leaders -= 1;
     }
 }
 

@@ -12,6 +12,11 @@ use serde_json::{json, value::RawValue};
 use super::*;
 use crate::error::RequestError;
 
+/// One request at a time, so that what goes together is known.
+fn alone() -> Combiner {
+    Combiner { most_leaders: 1, ..Combiner::default() }
+}
+
 const LONG: Duration = Duration::from_secs(60);
 
 fn command(n: usize) -> Command {
@@ -78,7 +83,7 @@ fn each_call_gets_its_own_answer_and_many_share_a_request() {
     let sent = sent.into_inner().unwrap();
     let once: BTreeSet<&String> = sent.iter().collect();
     assert_eq!((sent.len(), once.len()), (12_800, 12_800), "each once");
-    assert!(!lock(&combiner.queue).led && lock(&combiner.queue).waiting.is_empty());
+    assert!(lock(&combiner.queue).leaders == 0 && lock(&combiner.queue).waiting.is_empty());
     let requests = requests.into_inner();
     assert!((25..=12_800).contains(&requests), "{requests}");
 }
@@ -87,7 +92,7 @@ fn each_call_gets_its_own_answer_and_many_share_a_request() {
 /// second.
 #[test]
 fn what_comes_while_somebody_sends_goes_with_the_next_request() {
-    let combiner = Combiner::default();
+    let combiner = alone();
     let (first, sizes) = (AtomicBool::new(true), Mutex::new(Vec::new()));
     let exchange = |commands: &[Command], _: Duration| {
         if first.swap(false, Ordering::Relaxed) {
@@ -104,7 +109,7 @@ fn what_comes_while_somebody_sends_goes_with_the_next_request() {
 
 #[test]
 fn a_call_that_fails_alone_does_not_fail_the_others() {
-    let combiner = Combiner::default();
+    let combiner = alone();
     let bad = command(7).params;
     let exchange = |commands: &[Command], _: Duration| {
         thread::yield_now();
@@ -119,7 +124,7 @@ fn a_call_that_fails_alone_does_not_fail_the_others() {
 
 #[test]
 fn a_request_that_is_lost_is_in_doubt_for_each_of_its_calls() {
-    let (combiner, requests) = (Combiner::default(), AtomicUsize::new(0));
+    let (combiner, requests) = (alone(), AtomicUsize::new(0));
     let exchange = |commands: &[Command], _: Duration| {
         thread::yield_now();
         match requests.fetch_add(1, Ordering::Relaxed) % 3 {
@@ -137,7 +142,7 @@ fn a_request_that_is_lost_is_in_doubt_for_each_of_its_calls() {
 
 #[test]
 fn a_call_that_waits_too_long_was_not_sent_and_is_not_in_doubt() {
-    let combiner = Combiner::default();
+    let combiner = alone();
     let (sent, gone) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     let exchange = |commands: &[Command], _: Duration| {
         sent.lock().unwrap().extend(commands.iter().map(|c| c.params.clone()));
@@ -158,13 +163,13 @@ fn a_call_that_waits_too_long_was_not_sent_and_is_not_in_doubt() {
         assert!(leader.join().unwrap().is_ok());
     });
     assert_eq!(sent.into_inner().unwrap(), [command(1).params]);
-    assert!(!lock(&combiner.queue).led && lock(&combiner.queue).waiting.is_empty());
+    assert!(lock(&combiner.queue).leaders == 0 && lock(&combiner.queue).waiting.is_empty());
 }
 
 /// A long command at the front neither holds up what is behind it nor starves.
 #[test]
 fn commands_over_the_bound_go_alone_and_all_go_in_turn() {
-    let combiner = Combiner::default();
+    let combiner = alone();
     let (first, sizes) = (AtomicBool::new(true), Mutex::new(Vec::new()));
     let exchange = |commands: &[Command], _: Duration| {
         if first.swap(false, Ordering::Relaxed) {
@@ -178,7 +183,7 @@ fn commands_over_the_bound_go_alone_and_all_go_in_turn() {
     let long = Command::raw("publish", &json!({"data": "x".repeat(600 << 10)})).unwrap();
     thread::scope(|scope| {
         let mut calls = vec![scope.spawn(|| combiner.call(command(0), LONG, &exchange))];
-        while !lock(&combiner.queue).led {
+        while lock(&combiner.queue).leaders == 0 {
             thread::yield_now();
         }
         for n in 1..=12 {
@@ -199,7 +204,7 @@ fn commands_over_the_bound_go_alone_and_all_go_in_turn() {
 /// Whose time is short does not make it short for the others.
 #[test]
 fn the_call_with_the_most_time_leads() {
-    let combiner = Combiner::default();
+    let combiner = alone();
     let (first, lefts) = (AtomicBool::new(true), Mutex::new(Vec::new()));
     let exchange = |commands: &[Command], left: Duration| {
         if first.swap(false, Ordering::Relaxed) {
@@ -216,7 +221,7 @@ fn the_call_with_the_most_time_leads() {
         for (n, time) in times.into_iter().enumerate() {
             let (combiner, exchange) = (&combiner, &exchange);
             calls.push(scope.spawn(move || combiner.call(command(n), time, exchange)));
-            while !lock(&combiner.queue).led {
+            while lock(&combiner.queue).leaders == 0 {
                 thread::yield_now();
             }
         }

@@ -1,0 +1,108 @@
+//! `cargo xtask bench cent`: us and our peers in turn on this machine, with ratios.
+//! The peers come from registries; nothing here is a test.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    context::{Context, Failure},
+    peers,
+};
+
+/// Clean builds of each side; the median counts.
+const BUILDS: usize = 3;
+
+pub(crate) fn run(context: &Context, args: &[String]) -> Result<(), Failure> {
+    match args {
+        [name] if name == "cent" => cent(context),
+        _ => Err(Failure::usage("bench takes a crate that has one: cent")),
+    }
+}
+
+fn cent(context: &Context) -> Result<(), Failure> {
+    eprintln!("building the official crate beside ours; this takes minutes the first time");
+    let manifest = "xtask/bench/cent/Cargo.toml";
+    let target = context.root.join("target/bench");
+    let mut build = context.command("cargo", &["build", "--release", "--manifest-path", manifest]);
+    build.env("CARGO_TARGET_DIR", &target);
+    succeed(&mut build, "the build of the bench")?;
+    let program = target.join("release/cent-bench");
+    let mut bench = std::process::Command::new(&program);
+    match peers::find("cent-5.2")
+        .and_then(|peer| peers::install(context, peer).map_err(Failure::new))
+    {
+        Ok(installed) => drop(bench.env("CENT_PYTHON", installed.python())),
+        Err(reason) => eprintln!("pycent: not run: {reason}"),
+    }
+    succeed(&mut bench, "the bench")?;
+    builds(context, &target)
+}
+
+fn succeed(command: &mut std::process::Command, what: &str) -> Result<(), Failure> {
+    match command.status()?.success() {
+        true => Ok(()),
+        false => Err(Failure::new(format!("{what} failed"))),
+    }
+}
+
+/// What a user of each crate builds: how many crates, and for how long.
+fn builds(context: &Context, target: &Path) -> Result<(), Failure> {
+    let ours = format!("cent = {{ path = {:?} }}", context.root.join("crates/cent"));
+    let official = "cent = { version = \"=0.1.0\", features = [\"blocking\"] }".to_owned();
+    let mut sides = Vec::new();
+    for (name, dependency) in [("ours", ours), ("official", official)] {
+        let folder = target.join("minimal").join(name);
+        fs::create_dir_all(folder.join("src"))?;
+        fs::write(folder.join("src/lib.rs"), "")?;
+        let manifest = format!(
+            "[workspace]\n[package]\nname = \"minimal\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
+             [dependencies]\n{dependency}\n"
+        );
+        fs::write(folder.join("Cargo.toml"), manifest)?;
+        let tree = context
+            .command("cargo", &["tree", "--edges", "normal", "--prefix", "none", "--format", "{p}"])
+            .current_dir(&folder)
+            .output()?;
+        let text = String::from_utf8_lossy(&tree.stdout).into_owned();
+        // The last column marks what was listed before; the minimal package is none.
+        let crates: std::collections::BTreeSet<&str> =
+            text.lines().map(|line| line.trim_end_matches(" (*)")).skip(1).collect();
+        sides.push((name, folder, crates.len(), Vec::new()));
+    }
+    for _ in 0..BUILDS {
+        for (name, folder, _, times) in &mut sides {
+            let out = folder.join("target");
+            if out.exists() {
+                fs::remove_dir_all(&out)?;
+            }
+            let start = Instant::now();
+            let mut build = context.command("cargo", &["build", "--quiet"]);
+            build.current_dir(&*folder).env("CARGO_TARGET_DIR", &out);
+            succeed(&mut build, &format!("the clean build of {name}"))?;
+            times.push(start.elapsed());
+        }
+    }
+    let mut medians = Vec::new();
+    for (name, _, crates, times) in &mut sides {
+        times.sort();
+        let median = times.get(times.len() / 2).copied().unwrap_or_default();
+        let (least, most) = (times.first().copied(), times.last().copied());
+        eprintln!(
+            "clean debug build, {name:<9}{crates:>4} crates{:>7.1} s ({:.1} .. {:.1})",
+            median.as_secs_f64(),
+            least.unwrap_or_default().as_secs_f64(),
+            most.unwrap_or_default().as_secs_f64(),
+        );
+        medians.push(median);
+    }
+    if let [ours, official] = medians.as_slice() {
+        eprintln!(
+            "ours / official: {:.2}",
+            ours.as_secs_f64() / official.max(&Duration::from_millis(1)).as_secs_f64()
+        );
+    }
+    Ok(())
+}
