@@ -166,7 +166,7 @@ impl Error {
     }
 
     /// Says what is likely wrong.
-    #[cfg(feature = "tls")]
+    #[cfg(all(feature = "tls", any(feature = "blocking", feature = "tokio")))]
     pub(crate) fn hinting(mut self, hint: &'static str) -> Self {
         if let Self::Request(error) = &mut self {
             error.hint = Some(hint);

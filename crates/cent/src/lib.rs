@@ -8,6 +8,10 @@ mod jwt;
 mod proto;
 mod requests;
 #[cfg(feature = "tls")]
+#[cfg_attr(
+    not(any(feature = "blocking", feature = "tokio")),
+    expect(dead_code, reason = "a configuration keeps what only our own HTTP reads")
+)]
 mod tls;
 mod token;
 mod transport;
