@@ -10,6 +10,7 @@
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod bodies;
 mod calls;
 #[cfg(feature = "cli")]
 mod console;
