@@ -4,12 +4,13 @@
 use std::{
     fs,
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
 use crate::{
     context::{Context, Failure},
-    peers,
+    peers::{self, Life, NotUp},
 };
 
 /// Clean builds of each side; the median counts.
@@ -30,18 +31,45 @@ fn cent(context: &Context) -> Result<(), Failure> {
     build.env("CARGO_TARGET_DIR", &target);
     succeed(&mut build, "the build of the bench")?;
     let program = target.join("release/cent-bench");
-    let mut bench = std::process::Command::new(&program);
-    match peers::find("cent-5.2")
-        .and_then(|peer| peers::install(context, peer).map_err(Failure::new))
-    {
-        Ok(installed) => drop(bench.env("CENT_PYTHON", installed.python())),
-        Err(reason) => eprintln!("pycent: not run: {reason}"),
+    let pycent = peers::find("cent-5.2")
+        .and_then(|peer| peers::install(context, peer).map_err(Failure::new));
+    if let Err(reason) = &pycent {
+        eprintln!("pycent: not run: {reason}");
     }
-    succeed(&mut bench, "the bench")?;
+    let bench = |server: &[&str]| {
+        let mut bench = Command::new(&program);
+        bench.args(server);
+        if let Ok(installed) = &pycent {
+            bench.env("CENT_PYTHON", installed.python());
+        }
+        succeed(&mut bench, "the bench")
+    };
+    bench(&[])?;
+    real(context, &bench)?;
     builds(context, &target)
 }
 
-fn succeed(command: &mut std::process::Command, what: &str) -> Result<(), Failure> {
+/// The same on a real server, where its path is given.
+fn real(context: &Context, bench: &dyn Fn(&[&str]) -> Result<(), Failure>) -> Result<(), Failure> {
+    let peer = peers::find("centrifugo-v6")?;
+    let started = peers::install(context, peer).map_err(NotUp::NotHad);
+    let started = started.and_then(|installed| peers::start(context, peer, &installed, Life::Held));
+    let running = match started {
+        Ok(running) => running,
+        Err(NotUp::NotHad(reason)) => {
+            eprintln!("centrifugo-v6: not run: {reason}");
+            return Ok(());
+        }
+        Err(NotUp::Broken(reason)) => return Err(Failure::new(reason)),
+    };
+    let told = |name| running.env.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str());
+    match (told("CENT_URL"), told("CENT_KEY")) {
+        (Some(url), Some(key)) => bench(&[url, key]),
+        _ => Err(Failure::new("centrifugo-v6 does not say how it is reached")),
+    }
+}
+
+fn succeed(command: &mut Command, what: &str) -> Result<(), Failure> {
     match command.status()?.success() {
         true => Ok(()),
         false => Err(Failure::new(format!("{what} failed"))),

@@ -6,7 +6,7 @@ use client_core::Backoff;
 
 use crate::{
     error::Error,
-    proto::Credential,
+    proto::{Credential, Key},
     version::{Dialect, Version},
 };
 
@@ -61,44 +61,44 @@ impl Config {
         project: impl Into<String>,
         secret: impl Into<String>,
     ) -> Self {
-        let (key, secret) = (project.into(), secret.into());
+        let (key, secret) = (project.into(), Key::new(secret));
         Self::new(address, 0, Credential::Project { key, secret })
     }
 
     /// Centrifugo 1: requests are signed with the server's secret.
     #[must_use]
     pub fn v1(address: impl Into<String>, secret: impl Into<String>) -> Self {
-        Self::new(address, 1, Credential::Secret(secret.into()))
+        Self::new(address, 1, Credential::Secret(Key::new(secret)))
     }
 
     /// Centrifugo 2: requests carry the server's API key.
     #[must_use]
     pub fn v2(address: impl Into<String>, key: impl Into<String>) -> Self {
-        Self::new(address, 2, Credential::Key(key.into()))
+        Self::new(address, 2, Credential::Key(Key::new(key)))
     }
 
     /// Centrifugo 3.
     #[must_use]
     pub fn v3(address: impl Into<String>, key: impl Into<String>) -> Self {
-        Self::new(address, 3, Credential::Key(key.into()))
+        Self::new(address, 3, Credential::Key(Key::new(key)))
     }
 
     /// Centrifugo 4.
     #[must_use]
     pub fn v4(address: impl Into<String>, key: impl Into<String>) -> Self {
-        Self::new(address, 4, Credential::Key(key.into()))
+        Self::new(address, 4, Credential::Key(Key::new(key)))
     }
 
     /// Centrifugo 5.
     #[must_use]
     pub fn v5(address: impl Into<String>, key: impl Into<String>) -> Self {
-        Self::new(address, 5, Credential::Key(key.into()))
+        Self::new(address, 5, Credential::Key(Key::new(key)))
     }
 
     /// Centrifugo 6.
     #[must_use]
     pub fn v6(address: impl Into<String>, key: impl Into<String>) -> Self {
-        Self::new(address, 6, Credential::Key(key.into()))
+        Self::new(address, 6, Credential::Key(Key::new(key)))
     }
 
     /// Sets the server's release within its generation, so that what came later
@@ -138,10 +138,11 @@ impl Config {
 
     /// Sends each call in a request of its own. By default, while one request is
     /// on its way, further calls wait and go together with the next one, 512 of
-    /// them and 512 KiB at most. So travel the calls that change something, and
-    /// [`PresenceStats`](crate::PresenceStats): what reads much goes alone. On v4
-    /// and older all go alone, for there one call that is refused would refuse the
-    /// others.
+    /// them and 512 KiB at most. So travel publications, broadcasts, what is done to
+    /// users and their subscriptions, [`HistoryRemove`](crate::HistoryRemove) and
+    /// [`PresenceStats`](crate::PresenceStats). What reads much, map channels and
+    /// the methods of the commercial server go alone. On v4 and older all go alone,
+    /// for there one call that is refused would refuse the others.
     #[must_use]
     pub const fn without_combining(mut self) -> Self {
         self.combine = false;
@@ -151,7 +152,8 @@ impl Config {
     /// Makes up to `attempts` of a call, waiting between them as `backoff` says,
     /// all within the call's deadline. Only calls that ask and change nothing, a
     /// publication with an idempotency key, and what was certainly not carried out
-    /// are made again. By default nothing is.
+    /// are made again. By default nothing is; batches and the buffer's `send` never
+    /// are.
     #[must_use]
     pub const fn retry(mut self, attempts: u32, backoff: Backoff) -> Self {
         self.retry = Some((attempts, backoff));
@@ -212,12 +214,12 @@ impl Config {
         }
         match &self.credential {
             Credential::Key(key)
-                if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) =>
+                if key.text().is_empty() || !key.text().bytes().all(|b| b.is_ascii_graphic()) =>
             {
                 Err(Error::config("key", "takes visible ASCII characters, and no spaces"))
             }
             Credential::Secret(secret) | Credential::Project { secret, .. }
-                if secret.is_empty() =>
+                if secret.text().is_empty() =>
             {
                 Err(Error::config("secret", "is empty: insecure_api() signs nothing"))
             }

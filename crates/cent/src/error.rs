@@ -64,6 +64,8 @@ pub struct ApiError {
     pub message: String,
     /// The server says that the same command may succeed later.
     pub temporary: bool,
+    /// How long the server, or a proxy before it, asks to be left alone.
+    pub retry_after: Option<Duration>,
 }
 
 /// A request that did not get its answer.
@@ -114,7 +116,8 @@ impl RequestError {
 
 impl ApiError {
     pub(crate) fn new(code: u32, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), temporary: matches!(code, 100 | 111) }
+        let temporary = matches!(code, 100 | 111);
+        Self { code, message: message.into(), temporary, retry_after: None }
     }
 }
 

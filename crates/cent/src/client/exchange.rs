@@ -39,9 +39,14 @@ impl Exchange<'_> {
         let count = self.commands.len();
         let incoming = incoming.map_err(|error| error.with_doubt(count))?;
         let answer = HttpAnswer { status: incoming.status, body: &incoming.body };
-        decode(self.dialect, self.commands, count != 1, answer).map_err(|mut error| {
-            error.retry_after = incoming.retry_after;
-            Error::Request(error)
-        })
+        let mut outcomes =
+            decode(self.dialect, self.commands, count != 1, answer).map_err(|mut error| {
+                error.retry_after = incoming.retry_after;
+                Error::Request(error)
+            })?;
+        for refused in outcomes.iter_mut().filter_map(|outcome| outcome.as_mut().err()) {
+            refused.retry_after = incoming.retry_after;
+        }
+        Ok(outcomes)
     }
 }

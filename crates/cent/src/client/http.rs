@@ -57,7 +57,12 @@ impl Transport for Http {
         for (name, value) in request.headers {
             post = post.header(*name, value);
         }
-        let post = post.config().timeout_global(Some(request.timeout)).build();
+        // What comes before the request ends first, so that a request which was not
+        // sent is not in doubt.
+        let before = request.timeout.mul_f64(0.95);
+        let post = post.config();
+        let post = post.timeout_resolve(Some(before)).timeout_connect(Some(before));
+        let post = post.timeout_global(Some(request.timeout)).build();
         let mut answer = post.send(request.body).map_err(failed)?;
         let told = answer.headers().get("Retry-After").and_then(|value| value.to_str().ok());
         let (status, retry_after) = (answer.status().as_u16(), told.and_then(retry_after));

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use client_core::{Advice, Retry, Rng};
 
-use crate::{config::Config, error::Error};
+use crate::{
+    config::Config,
+    error::{ApiError, Error, RequestError},
+};
 
 /// What a configuration allows one call.
 pub(super) struct Attempts {
@@ -34,7 +37,8 @@ impl Attempts {
         }
         let now = Instant::now();
         let wait = self.retry.failed(now, advice(error));
-        (self.retry.attempt() < self.most && now + wait < self.deadline).then_some(wait)
+        let is_in_time = now.checked_add(wait).is_some_and(|then| then < self.deadline);
+        (self.retry.attempt() < self.most && is_in_time).then_some(wait)
     }
 
     /// What is left of the call's time.
@@ -77,7 +81,8 @@ fn may_be_repeated(error: &Error, is_idempotent: bool) -> bool {
 
 fn advice(error: &Error) -> Advice {
     match error {
-        Error::Request(error) => error.retry_after.map_or(Advice::None, Advice::AtLeast),
+        Error::Request(RequestError { retry_after: Some(wait), .. })
+        | Error::Response(ApiError { retry_after: Some(wait), .. }) => Advice::AtLeast(*wait),
         _ => Advice::None,
     }
 }

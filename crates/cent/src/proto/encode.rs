@@ -1,5 +1,7 @@
 //! Commands to an HTTP request, in each dialect (docs/protocols/cent.md, 3 to 5).
 
+use client_core::Secret;
+
 use crate::{token::sign, version::Dialect};
 
 use super::command::Command;
@@ -10,13 +12,28 @@ pub(crate) enum Credential {
     /// The server asks for none.
     Insecure,
     /// v2 and later.
-    Key(String),
+    Key(Key),
     /// v0 without a signature: the key stands in the path.
     OpenProject { key: String },
     /// v0: the project's key and secret.
-    Project { key: String, secret: String },
+    Project { key: String, secret: Key },
     /// v1.
-    Secret(String),
+    Secret(Key),
+}
+
+/// A key or secret as it is written; no copy of it is left behind.
+#[derive(Clone)]
+pub(crate) struct Key(Secret);
+
+impl Key {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(Secret::new(text.into()))
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        // It was made of text.
+        std::str::from_utf8(self.0.reveal()).unwrap_or_default()
+    }
 }
 
 /// A POST request. It has no `Debug`: a header may be a key.
@@ -65,12 +82,12 @@ fn authorization(
         Credential::OpenProject { .. } => Some(("X-API-Sign", String::new())),
         Credential::Insecure => None,
         Credential::Key(key) if dialect == Dialect::Stream => {
-            Some(("Authorization", format!("apikey {key}")))
+            Some(("Authorization", format!("apikey {}", key.text())))
         }
-        Credential::Key(key) => Some(("X-API-Key", key.clone())),
-        Credential::Secret(secret) => Some(("X-API-Sign", sign(secret, &[body.as_bytes()]))),
+        Credential::Key(key) => Some(("X-API-Key", key.text().to_owned())),
+        Credential::Secret(secret) => Some(("X-API-Sign", sign(secret.text(), &[body.as_bytes()]))),
         Credential::Project { key, secret } => {
-            Some(("X-API-Sign", sign(secret, &[key.as_bytes(), body.as_bytes()])))
+            Some(("X-API-Sign", sign(secret.text(), &[key.as_bytes(), body.as_bytes()])))
         }
     }
 }

@@ -9,7 +9,7 @@ mod params;
 
 pub(crate) use command::{Command, Outcome};
 pub(crate) use decode::{HttpAnswer, decode};
-pub(crate) use encode::{Credential, HttpRequest, encode};
+pub(crate) use encode::{Credential, HttpRequest, Key, encode};
 pub use params::Params;
 
 #[cfg(test)]

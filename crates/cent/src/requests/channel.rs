@@ -6,47 +6,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Idempotent, Nullable, ReadError, Reply, Request, sealed::Sealed};
+use super::{Idempotent, Nullable, ReadError, Reply, Request, define::request, sealed::Sealed};
 use crate::{error::Error, proto::Params, version::Version};
 
-macro_rules! of_channel {
-    ($name:ident, $method:literal, $idempotent:ident, $combines:literal, $reply:ty, $read:expr) => {
-        impl $name {
-            /// Names the channel.
-            pub fn new(channel: &str) -> Self {
-                let mut params = Params::default();
-                params.put("channel", channel);
-                Self(params)
-            }
-        }
-
-        impl Sealed for $name {}
-
-        impl Request for $name {
-            type Reply = $reply;
-            const METHOD: &'static str = $method;
-            const IDEMPOTENT: Idempotent = Idempotent::$idempotent;
-            const COMBINES: bool = $combines;
-
-            fn params(self, _version: Version) -> Result<Params, Error> {
-                Ok(self.0)
-            }
-
-            fn read(reply: Reply<'_>) -> Result<$reply, ReadError> {
-                $read(reply)
-            }
-        }
-    };
+request! {
+    /// Asks who is subscribed to a channel.
+    ///
+    /// Wire: `presence`, docs/protocols/cent.md, 7.7.
+    Presence("presence", Yes) -> BTreeMap<String, ClientInfo> = presence;
+    /// Names the channel.
+    new(channel: &str);
 }
-
-/// Asks who is subscribed to a channel.
-///
-/// Wire: `presence`, docs/protocols/cent.md, 7.7.
-#[derive(Clone, Debug)]
-#[must_use = "a request is sent by a client"]
-pub struct Presence(Params);
-
-of_channel!(Presence, "presence", Yes, false, BTreeMap<String, ClientInfo>, presence);
 
 /// A connection that is subscribed.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -99,16 +69,14 @@ fn presence(reply: Reply<'_>) -> Result<BTreeMap<String, ClientInfo>, ReadError>
     Ok(clients.into_iter().map(known).collect())
 }
 
-/// Asks how many are subscribed to a channel. v2 and later.
-///
-/// Wire: `presence_stats`, docs/protocols/cent.md, 7.8.
-#[derive(Clone, Debug)]
-#[must_use = "a request is sent by a client"]
-pub struct PresenceStats(Params);
-
-of_channel!(PresenceStats, "presence_stats", Yes, true, PresenceStatsResult, |reply: Reply<'_>| {
-    reply.parse()
-});
+request! {
+    /// Asks how many are subscribed to a channel. v2 and later.
+    ///
+    /// Wire: `presence_stats`, docs/protocols/cent.md, 7.8.
+    PresenceStats("presence_stats", Yes, combines) -> PresenceStatsResult = Reply::parse;
+    /// Names the channel.
+    new(channel: &str);
+}
 
 /// How many are subscribed.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -277,15 +245,15 @@ pub struct Publication {
     pub client: Option<String>,
 }
 
-/// Forgets what a channel keeps. v2 and later.
-///
-/// Wire: `history_remove`, docs/protocols/cent.md, 7.10.
-#[derive(Clone, Debug)]
-#[must_use = "a request is sent by a client"]
-pub struct HistoryRemove(Params);
-
 // Made again, it would forget what was published in between.
-of_channel!(HistoryRemove, "history_remove", No, true, (), Reply::nothing);
+request! {
+    /// Forgets what a channel keeps. v2 and later.
+    ///
+    /// Wire: `history_remove`, docs/protocols/cent.md, 7.10.
+    HistoryRemove("history_remove", No, combines) -> () = Reply::nothing;
+    /// Names the channel.
+    new(channel: &str);
+}
 
 /// Asks which channels have subscribers.
 ///

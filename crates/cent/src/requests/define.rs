@@ -6,16 +6,19 @@
 /// ```text
 /// request! {
 ///     /// What it does.
-///     Name("method", Idempotence) -> Reply = how to read it;
+///     Name("method", Idempotence, combines) -> Reply = how to read it;
 ///     new(needed: &str);
 ///     /// What the field does.
 ///     field: i64;
 /// }
 /// ```
+///
+/// `combines` is left out where a call goes alone.
 macro_rules! request {
+    (@ combines) => { true };
     (
         $(#[$doc:meta])*
-        $name:ident($method:literal, $idempotent:ident) -> $reply:ty = $read:expr;
+        $name:ident($method:literal, $idempotent:ident $(, $combines:ident)?) -> $reply:ty = $read:expr;
         $(#[$new_doc:meta])*
         new($($needed:ident: $type:ty),*);
         $($(#[$field_doc:meta])* $field:ident: $field_type:ty;)*
@@ -51,6 +54,7 @@ macro_rules! request {
             const METHOD: &'static str = $method;
             const IDEMPOTENT: $crate::requests::Idempotent =
                 $crate::requests::Idempotent::$idempotent;
+            $(const COMBINES: bool = $crate::requests::define::request!(@ $combines);)?
 
             fn params(
                 self,

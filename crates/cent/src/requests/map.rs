@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Position, Reply, channel::or_default, define::request};
+use super::{Order, Position, Reply, channel::or_default, define::request};
 
 request! {
     /// Sets a key of a map channel. v6.8 and later.
@@ -18,19 +18,38 @@ request! {
     tags: &BTreeMap<String, String>;
     /// Makes a repeated call return the first one's result.
     idempotency_key: &str;
-    /// Sends subscribers only what has changed.
-    delta: bool;
     /// Sets the version of the document, older ones of which are dropped.
     version: u64;
     /// Sets the life of the document to which versions belong.
     version_epoch: &str;
     /// Sets the place of the key where the channel is ordered.
     score: i64;
-    /// Says when the key is set: `if_new` or `if_exists`.
-    key_mode: &str;
+}
+
+/// When a key of a map channel is set.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+#[serde(rename_all = "snake_case")]
+pub enum KeyMode {
+    /// Only if it is not there.
+    IfNew,
+    /// Only if it is there.
+    IfExists,
 }
 
 impl MapPublish {
+    /// Sends subscribers only what has changed.
+    pub fn delta(mut self) -> Self {
+        self.0.put("delta", &true);
+        self
+    }
+
+    /// Says when the key is set. Default: in any case.
+    pub fn key_mode(mut self, mode: KeyMode) -> Self {
+        self.0.put("key_mode", &mode);
+        self
+    }
+
     /// Sets what the key holds.
     pub fn data<T: Serialize + ?Sized>(mut self, data: &T) -> Self {
         self.0.put("data", data);
@@ -84,12 +103,18 @@ request! {
     limit: u32;
     /// Only this key.
     key: &str;
-    /// In ascending order.
-    asc: bool;
     /// The number of the state that is wanted, with its epoch.
     revision_offset: u64;
     /// The life of the state that is wanted.
     revision_epoch: &str;
+}
+
+impl MapReadState {
+    /// In ascending order.
+    pub fn asc(mut self) -> Self {
+        self.0.put("asc", &true);
+        self
+    }
 }
 
 request! {
@@ -101,11 +126,17 @@ request! {
     new(channel: &str);
     /// At most so many.
     limit: u32;
-    /// Newest first.
-    reverse: bool;
 }
 
 impl MapReadStream {
+    /// Which way to read. Default: oldest first.
+    pub fn order(mut self, order: Order) -> Self {
+        if order == Order::NewestFirst {
+            self.0.put("reverse", &true);
+        }
+        self
+    }
+
     /// What came after this position.
     pub fn since(mut self, position: &Position) -> Self {
         self.0.put("since_offset", &position.offset);

@@ -21,7 +21,7 @@ pub use channel::{
     Presence, PresenceStats, PresenceStatsResult, Publication,
 };
 pub use map::{
-    MapClear, MapEntries, MapEntry, MapPublish, MapPublished, MapReadState, MapReadStream,
+    KeyMode, MapClear, MapEntries, MapEntry, MapPublish, MapPublished, MapReadState, MapReadStream,
     MapRemove, MapStats, MapStatsResult, SharedPollPublish,
 };
 pub use pro::{

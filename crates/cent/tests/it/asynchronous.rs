@@ -97,28 +97,81 @@ async fn calls_that_wait_travel_together_and_each_has_its_answer() {
 
 #[tokio::test]
 async fn a_call_that_is_dropped_while_it_waits_is_not_sent() {
+    // Two requests are on their way at a time.
+    let held = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&held);
+    let server = Server::new(move |_| match count.fetch_add(1, Ordering::Relaxed) {
+        0 | 1 => Act::Silence,
+        _ => ok(r#"{"result":{}}"#),
+    });
+    let config = Config::v6(&*server.address, "k").timeout(Duration::from_millis(300));
+    let client = AsyncClient::new(config).unwrap();
+    let mut stuck = tokio::task::JoinSet::new();
+    for n in 0..2 {
+        let own = client.clone();
+        stuck.spawn(async move { own.publish("stuck", &n).await });
+        while server.asked().len() <= n {
+            tokio::task::yield_now().await;
+        }
+    }
+    let dropped = client.publish("dropped", &1);
+    assert!(tokio::time::timeout(Duration::ZERO, dropped).await.is_err());
+    for result in stuck.join_all().await {
+        let error = request_error(result);
+        assert_eq!((error.failure, error.in_doubt), (Failure::Timeout, 1));
+    }
+    client.publish("last", &1).await.unwrap();
+    let bodies: Vec<String> = server.asked().into_iter().map(|asked| asked.body).collect();
+    assert!(bodies.len() == 3 && bodies[2].contains("last"), "{bodies:?}");
+}
+
+/// S7, for calls that travel together.
+#[tokio::test]
+async fn a_request_that_is_never_answered_leaves_the_others_alone() {
     let held = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&held);
     let server = Server::new(move |_| match count.fetch_add(1, Ordering::Relaxed) {
         0 => Act::Silence,
         _ => ok(r#"{"result":{}}"#),
     });
-    let config = Config::v6(&*server.address, "k").timeout(Duration::from_millis(300));
-    let client = AsyncClient::new(config).unwrap();
-    let first = tokio::spawn({
+    let client = AsyncClient::new(Config::v6(&*server.address, "k")).unwrap();
+    let stuck = tokio::spawn({
         let client = client.clone();
-        async move { client.publish("first", &1).await }
+        async move { client.publish("stuck", &1).await }
     });
     while server.asked().is_empty() {
         tokio::task::yield_now().await;
     }
-    let dropped = client.publish("dropped", &1);
-    assert!(tokio::time::timeout(Duration::ZERO, dropped).await.is_err());
-    let error = request_error(first.await.unwrap());
-    assert_eq!((error.failure, error.in_doubt), (Failure::Timeout, 1));
-    client.publish("last", &1).await.unwrap();
-    let bodies: Vec<String> = server.asked().into_iter().map(|asked| asked.body).collect();
-    assert!(bodies.len() == 2 && bodies[1].contains("last"), "{bodies:?}");
+    for n in 0..10 {
+        client.publish("a", &n).await.unwrap();
+    }
+    assert!(!stuck.is_finished());
+    stuck.abort();
+}
+
+#[test]
+fn a_client_outlives_the_runtime_of_its_first_call() {
+    let server = Server::new(|_| ok(r#"{"result":{}}"#));
+    let client = AsyncClient::new(Config::v6(&*server.address, "k")).unwrap();
+    for n in 0..3 {
+        let own = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        own.block_on(client.publish("a", &n)).unwrap();
+    }
+    assert_eq!(server.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn calls_beyond_64_connections_wait_for_one() {
+    let server = Server::new(|_| ok(r#"{"result":{"publications":[]}}"#));
+    let client = AsyncClient::new(Config::v6(&*server.address, "k")).unwrap();
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..300 {
+        let client = client.clone();
+        calls.spawn(async move { client.history("many").await.unwrap() });
+    }
+    assert_eq!(calls.join_all().await.len(), 300);
+    let last = server.asked().into_iter().map(|asked| asked.connection).max();
+    assert!(last < Some(64), "{last:?}");
 }
 
 #[tokio::test]
@@ -164,6 +217,17 @@ async fn failures_say_what_is_in_doubt() {
     let error = request_error(client.history("a").await);
     assert_eq!(error.failure, Failure::Status(503));
     assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
+    let error = r#"{"error":{"code":111,"message":"too many requests"}}"#;
+    let told = format!("Retry-After: 7\r\nContent-Length: {}\r\n\r\n{error}", error.len());
+    let limited = Server::new(move |_| Act::Answer(format!("HTTP/1.1 429 X\r\n{told}").into()));
+    let client = AsyncClient::new(Config::v6(&*limited.address, "k")).unwrap();
+    match client.history("a").await {
+        Err(Error::Response(error)) => {
+            assert_eq!((error.code, error.retry_after), (111, Some(Duration::from_secs(7))));
+        }
+        Err(Error::Request(error)) => assert_eq!(error.retry_after, Some(Duration::from_secs(7))),
+        other => panic!("{other:?}"),
+    }
     let elsewhere = Server::new(|_| {
         Act::Answer(
             b"HTTP/1.1 307 X\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"

@@ -91,6 +91,31 @@ fn a_server_that_says_nothing_is_left_at_the_deadline() {
     assert_eq!(request_error(error).in_doubt, 1);
 }
 
+/// Nobody answers there, and nobody refuses: nothing was sent.
+#[test]
+fn an_address_that_swallows_everything_leaves_nothing_in_doubt() {
+    let (address, _full) = crate::sandbox::runtime().block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        // Room for one that nobody accepts.
+        let listener = socket.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let first = tokio::net::TcpStream::connect(address).await.unwrap();
+        (address, (listener, first))
+    });
+    let config = || v6(&format!("http://{address}")).timeout(Duration::from_millis(100));
+    let client = Client::new(config()).unwrap();
+    let error = client.publish("a", &1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(request_error(error).in_doubt, 0);
+    #[cfg(feature = "tokio")]
+    {
+        let client = cent::AsyncClient::new(config()).unwrap();
+        let error = crate::sandbox::runtime().block_on(client.publish("a", &1)).unwrap_err();
+        assert_eq!(request_error(error).in_doubt, 0);
+    }
+}
+
 #[test]
 fn how_many_commands_of_a_batch_are_in_doubt_is_said() {
     for (status, config, in_doubt) in [

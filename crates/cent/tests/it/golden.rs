@@ -9,10 +9,11 @@ use std::{
 use cent::{
     BlockUser, CancelPush, Client, Config, Connections, DeleteUserStatus, DeviceFilter, DeviceList,
     DeviceRegister, DeviceRemove, DeviceTopicFilter, DeviceTopicList, DeviceTopicUpdate,
-    DeviceUpdate, Error, GetUserStatus, Incoming, InvalidateUserTokens, MapClear, MapPublish,
-    MapReadState, MapReadStream, MapRemove, MapStats, NodeInfo, Outgoing, Position, PushRecipient,
-    Request, RevokeToken, SendPushNotification, SharedPollPublish, TopicOp, Transport, UnblockUser,
-    UpdatePushStatus, UpdateUserStatus, UserTopicFilter, UserTopicList, UserTopicUpdate,
+    DeviceUpdate, Error, GetUserStatus, Incoming, InvalidateUserTokens, KeyMode, MapClear,
+    MapPublish, MapReadState, MapReadStream, MapRemove, MapStats, NodeInfo, Order, Outgoing,
+    Position, PushRecipient, Request, RevokeToken, SendPushNotification, SharedPollPublish,
+    TopicOp, Transport, UnblockUser, UpdatePushStatus, UpdateUserStatus, UserTopicFilter,
+    UserTopicList, UserTopicUpdate,
 };
 use serde_json::{Value, json};
 
@@ -74,17 +75,17 @@ fn is_unsupported<R: Request>(config: Config, request: R) -> bool {
 fn map_channels_and_shared_polls() {
     let tags = BTreeMap::from([("t".to_owned(), "u".to_owned())]);
     let publish = MapPublish::new("c", "k").data(&1).stream_data("s").tags(&tags).score(-5);
-    let publish = publish.idempotency_key("i").delta(true).version(7).version_epoch("e");
+    let publish = publish.idempotency_key("i").delta().version(7).version_epoch("e");
     let params = json!({"channel": "c", "key": "k", "data": 1, "stream_data": "s",
         "tags": {"t": "u"}, "score": -5, "idempotency_key": "i", "delta": true, "version": 7,
         "version_epoch": "e", "key_mode": "if_new"});
     let reply = r#"{"result":{"offset":3,"epoch":"x","suppressed":true,"suppress_reason":"r"}}"#;
-    let published = call(publish.key_mode("if_new"), "map_publish", params, reply);
+    let published = call(publish.key_mode(KeyMode::IfNew), "map_publish", params, reply);
     assert_eq!((published.offset, published.suppressed), (Some(3), true));
     assert_eq!(published.suppress_reason.as_deref(), Some("r"));
     let params = json!({"channel": "c", "key": "k", "idempotency_key": "i"});
     call(MapRemove::new("c", "k").idempotency_key("i"), "map_remove", params, NOTHING);
-    let read = MapReadState::new("c").cursor("p").limit(2).key("k").asc(true);
+    let read = MapReadState::new("c").cursor("p").limit(2).key("k").asc();
     let params = json!({"channel": "c", "cursor": "p", "limit": 2, "key": "k", "asc": true,
         "revision_offset": 9, "revision_epoch": "x"});
     let reply = r#"{"result":{"entries":[{"key":"k","data":1.0,"tags":{"a":"b"},"offset":2,"score":4,"removed":false,"time":5},{"key":"l","tags":null}],"offset":9,"epoch":"x","cursor":"q"}}"#;
@@ -92,7 +93,8 @@ fn map_channels_and_shared_polls() {
     let state = call(read, "map_read_state", params, reply);
     assert_eq!(state.entries[0].data.as_ref().unwrap().get(), "1.0");
     assert_eq!((state.entries[1].key.as_str(), state.cursor.as_deref()), ("l", Some("q")));
-    let read = MapReadStream::new("c").since(&Position::new(4, "x")).limit(3).reverse(true);
+    let read =
+        MapReadStream::new("c").since(&Position::new(4, "x")).limit(3).order(Order::NewestFirst);
     let params = json!({"channel": "c", "since_offset": 4, "since_epoch": "x", "limit": 3,
         "reverse": true});
     let reply = r#"{"result":{"entries":[{"key":"k","removed":true}],"offset":5,"epoch":"x"}}"#;

@@ -227,10 +227,14 @@ impl Shared {
             Err(refused) => refused,
             // A declared length is believed before anything is read.
             Ok(_) if body.size_hint().lower() > self.config.max_body as u64 => Reply::Status(413),
-            Ok(door) => match Limited::new(body, self.config.max_body).collect().await {
-                Ok(body) => answer(&self.config, &self.hub, &door, &head, &body.to_bytes()),
-                Err(_) => Reply::Status(413),
-            },
+            Ok(door) => {
+                let body = Limited::new(body, self.config.max_body).collect();
+                match tokio::time::timeout(self.config.handshake, body).await {
+                    Ok(Ok(body)) => answer(&self.config, &self.hub, &door, &head, &body.to_bytes()),
+                    Ok(Err(_)) => Reply::Status(413),
+                    Err(_) => Reply::Status(408),
+                }
+            }
         };
         if let Reply::Status(status) = reply {
             self.log.add(number, What::Refused(status));

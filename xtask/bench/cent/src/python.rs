@@ -45,6 +45,10 @@ pub(crate) fn measure(target: &Target, ours: &Ours) {
             println!("pycent: not run: {python} does not start");
             return;
         };
+        if !output.status.success() {
+            println!("pycent: failed: {}", String::from_utf8_lossy(&output.stderr));
+            std::process::exit(1);
+        }
         let text = String::from_utf8_lossy(&output.stdout);
         let theirs = Samples::of(text.lines().filter_map(|line| line.parse().ok()).collect());
         let (own, _) = alternate(|time| ours.blocking(callers, time), |_| 0);

@@ -16,6 +16,7 @@ use hyper::{
     header::{HOST, HeaderName, RETRY_AFTER, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
+use tokio::sync::Semaphore;
 use ws_core::Dialer;
 
 use crate::{
@@ -25,8 +26,8 @@ use crate::{
     transport::{Incoming, Outgoing},
 };
 
-/// Connections that wait for a request.
-const MAX_IDLE: usize = 64;
+/// Connections at a time.
+const MAX_CONNECTIONS: usize = 64;
 
 /// How long one waits: servers and proxies close after a minute or more.
 const IDLE: Duration = Duration::from_secs(50);
@@ -40,6 +41,8 @@ pub(super) struct Http {
     host: String,
     port: u16,
     secure: bool,
+    /// A permit for each connection that has a request.
+    busy: Semaphore,
     idle: Mutex<Vec<(Sender, Instant)>>,
 }
 
@@ -54,7 +57,8 @@ impl Http {
         // The call has a deadline over everything.
         let dialer = secured(Dialer::new().timeout(config.timeout), config, secure)?;
         let (authority, idle) = (authority.to_string(), Mutex::default());
-        Ok(Self { dialer, authority, host, port, secure, idle })
+        let busy = Semaphore::new(MAX_CONNECTIONS);
+        Ok(Self { dialer, authority, host, port, secure, busy, idle })
     }
 
     /// Sends a request and reads its answer, within its time.
@@ -69,11 +73,16 @@ impl Http {
     }
 
     async fn exchange(&self, outgoing: Outgoing<'_>, sent: &AtomicBool) -> Result<Incoming, Error> {
+        let _permit = self.busy.acquire().await.map_err(Error::never_sent)?;
         loop {
             let (mut sender, is_fresh) = match self.take() {
                 Some(sender) => (sender, false),
                 None => (self.connect().await?, true),
             };
+            // One that is about to close takes no request any more.
+            if sender.ready().await.is_err() && !is_fresh {
+                continue;
+            }
             let request = self.request(outgoing)?;
             sent.store(true, Relaxed);
             match sender.send_request(request).await {
@@ -95,7 +104,7 @@ impl Http {
             Err(error) => Error::network(std::io::Error::other(error)),
         })?;
         let mut idle = self.idle();
-        if !sender.is_closed() && idle.len() < MAX_IDLE {
+        if !sender.is_closed() && idle.len() < MAX_CONNECTIONS {
             idle.push((sender, Instant::now()));
         }
         Ok(Incoming { status, retry_after, body: body.to_bytes().into() })

@@ -4,15 +4,9 @@ mod batch;
 mod combine;
 mod http;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use serde::Serialize;
-use tokio::sync::mpsc;
 
 use super::{decode_error, exchange, read, retry::Attempts};
 use crate::{
@@ -25,18 +19,22 @@ use crate::{
         command,
     },
 };
-use combine::Waiting;
+use combine::Combiner;
 use http::Http;
 
 /// A client of one server for async programs on tokio; a clone is cheap and shares
 /// its connections.
 ///
 /// It makes the same calls as the blocking [`Client`](crate::Client), with the same
-/// results. Calls must be made inside a tokio runtime with time and I/O.
+/// results. Calls must be made inside a tokio runtime with time and I/O. A
+/// connection lives on the runtime that opened it: when that ends, what was on its
+/// way is in doubt, and the next call opens another. Dropping the last clone closes
+/// what is idle; calls that are on their way come to their end.
 ///
 /// # Cancel safety
 ///
-/// A call that is dropped may have been carried out, or may still be.
+/// Of every call, batches included: one that is dropped may have been carried out,
+/// or may still be. The client stays usable.
 ///
 /// # Examples
 ///
@@ -50,8 +48,7 @@ use http::Http;
 #[derive(Clone)]
 pub struct AsyncClient {
     calls: Arc<Calls>,
-    /// To the task that lets calls travel together; it ends with the last clone.
-    combiner: Arc<OnceLock<mpsc::Sender<Waiting>>>,
+    combiner: Combiner,
 }
 
 /// How calls travel.
@@ -62,7 +59,8 @@ struct Calls {
 }
 
 impl AsyncClient {
-    /// A client over HTTP/1.1 connections that are kept alive, up to 64 of them.
+    /// A client over at most 64 HTTP/1.1 connections, which are kept alive; a call
+    /// that finds all of them busy waits, within its deadline.
     ///
     /// # Errors
     ///
@@ -70,7 +68,7 @@ impl AsyncClient {
     pub fn new(config: Config) -> Result<Self, Error> {
         let base = config.validate()?;
         let http = Http::new(&config, &base)?;
-        Ok(Self { calls: Arc::new(Calls { config, base, http }), combiner: Arc::default() })
+        Ok(Self { calls: Arc::new(Calls { config, base, http }), combiner: Combiner::default() })
     }
 
     /// Makes any call.
@@ -103,8 +101,7 @@ impl AsyncClient {
     /// Sends `command` once, by itself or with others.
     async fn once(&self, command: Command, timeout: Duration) -> Result<Outcome, Error> {
         if self.calls.config.combines() && command.combines {
-            let combiner = self.combiner.get_or_init(|| combine::start(Arc::clone(&self.calls)));
-            return combine::call(combiner, command, timeout).await;
+            return self.combiner.call(&self.calls, command, timeout).await;
         }
         let outcome = self.calls.exchange(&[command], false, timeout).await?.pop();
         outcome.ok_or_else(|| decode_error(1, None))

@@ -22,14 +22,14 @@ use crate::{
 };
 
 /// Most commands in one request.
-pub(super) const MAX_COMMANDS: usize = 512;
+const MAX_COMMANDS: usize = 512;
 
 /// Most bytes of parameters in one request; a longer command goes alone.
-pub(super) const MAX_BYTES: usize = 512 << 10;
+const MAX_BYTES: usize = 512 << 10;
 
 /// Requests on their way at a time: while the server works at one, the next is
 /// made.
-const LEADERS: usize = 2;
+pub(super) const LEADERS: usize = 2;
 
 /// Most calls that wait; more of them are refused.
 pub(super) const MAX_WAITING: usize = 65_536;
@@ -168,7 +168,9 @@ impl Combiner {
             }
             Err(error) if commands.len() > 1 && is_for_one(&error) => {
                 for (command, call) in commands.into_iter().zip(calls) {
-                    give(call, one(exchange(&[command])));
+                    if call.as_ref().is_none_or(|call| call.waits()) {
+                        give(call, one(exchange(&[command])));
+                    }
                 }
             }
             Err(error) => {
@@ -184,7 +186,7 @@ impl Combiner {
     /// deadline. With nothing waiting, nobody leads.
     fn hand_over(&self) {
         let mut queue = lock(&self.queue);
-        while let Some(mut next) = queue.gather() {
+        while let Some(mut next) = gather(&mut queue.waiting, |one| one.command.params.len()) {
             while let Some(latest) = latest(&next) {
                 let leader = next.remove(latest);
                 let mut state = lock(&leader.call.state);
@@ -203,22 +205,23 @@ impl Combiner {
     }
 }
 
-impl Queue {
-    /// Takes what goes together; a command over the bound goes alone.
-    fn gather(&mut self) -> Option<Vec<Waiting>> {
-        let first = self.waiting.pop_front()?;
-        let mut bytes = first.command.params.len();
-        let mut all = vec![first];
-        while all.len() < MAX_COMMANDS
-            && let Some(next) = self.waiting.front()
-            && bytes + next.command.params.len() <= MAX_BYTES
-            && let Some(next) = self.waiting.pop_front()
-        {
-            bytes += next.command.params.len();
-            all.push(next);
-        }
-        Some(all)
+/// Takes what goes together; a command over the bound of bytes goes alone.
+pub(super) fn gather<T>(
+    waiting: &mut VecDeque<T>,
+    bytes_of: impl Fn(&T) -> usize,
+) -> Option<Vec<T>> {
+    let first = waiting.pop_front()?;
+    let mut bytes = bytes_of(&first);
+    let mut all = vec![first];
+    while all.len() < MAX_COMMANDS
+        && let Some(next) = waiting.front()
+        && bytes + bytes_of(next) <= MAX_BYTES
+        && let Some(next) = waiting.pop_front()
+    {
+        bytes += bytes_of(&next);
+        all.push(next);
     }
+    Some(all)
 }
 
 impl Call {
@@ -230,6 +233,10 @@ impl Call {
             *state = State::Sent;
         }
         waits
+    }
+
+    fn waits(&self) -> bool {
+        !matches!(*lock(&self.state), State::GivenUp)
     }
 
     fn done(&self, result: Result<Outcome, Error>) {

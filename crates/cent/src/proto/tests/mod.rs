@@ -125,12 +125,12 @@ fn values(text: &str) -> Vec<Value> {
 fn credential(exchange: &Exchange) -> Credential {
     let key = |name| exchange.headers.get(name).cloned();
     match exchange.dialect().0 {
-        Dialect::Signed => Credential::Secret("s3cr3t-key".into()),
+        Dialect::Signed => Credential::Secret(Key::new("s3cr3t-key")),
         Dialect::Stream => {
             let found = key("Authorization").unwrap_or_default();
-            Credential::Key(found.trim_start_matches("apikey ").to_owned())
+            Credential::Key(Key::new(found.trim_start_matches("apikey ")))
         }
-        _ => Credential::Key(key("X-API-Key").unwrap_or_default()),
+        _ => Credential::Key(Key::new(key("X-API-Key").unwrap_or_default())),
     }
 }
 

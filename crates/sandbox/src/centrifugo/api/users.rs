@@ -38,7 +38,11 @@ impl Api<'_> {
         self.refuse_nobody(&target)?;
         let whitelist: Vec<String> = params.get("whitelist")?;
         let (code, reason) = match params.object("disconnect")? {
-            Some(with) => (with.get("code")?, with.text("reason")?),
+            // A code that no close frame can hold ends the connection without one.
+            Some(with) => {
+                let code: u32 = with.get("code")?;
+                (u16::try_from(code).unwrap_or_default(), with.text("reason")?)
+            }
             None => (3503, "force disconnect".to_owned()),
         };
         self.hub.disconnect_user(&target, &whitelist, code, &reason);

@@ -102,15 +102,23 @@ fn check_types(name: &str, params: &Fields) -> Result<(), ()> {
     let text: Check = |fields, name| fields.text(name).is_ok();
     let flag: Check = |fields, name| fields.get::<bool>(name).is_ok();
     let texts: Check = |fields, name| fields.get::<Vec<String>>(name).is_ok();
-    let number: Check = |fields, name| fields.get::<i64>(name).is_ok();
-    let object: Check = |fields, name| fields.object(name).is_ok();
+    let place: Check = |fields, name| match fields.object(name) {
+        Ok(Some(place)) => place.get::<u64>("offset").is_ok() && place.text("epoch").is_ok(),
+        absent => absent.is_ok(),
+    };
+    let closing: Check = |fields, name| match fields.object(name) {
+        Ok(Some(with)) => with.get::<u32>("code").is_ok() && with.text("reason").is_ok(),
+        absent => absent.is_ok(),
+    };
     let tags: Check = |fields, name| fields.get::<BTreeMap<String, String>>(name).is_ok();
     let all = [
         (text, &["channel", "user", "client", "session", "b64data", "idempotency_key"][..]),
         (flag, &["skip_history", "delta", "reverse", "expired"]),
         (texts, &["channels", "whitelist"]),
-        (number, &["limit", "expire_at"]),
-        (object, &["since", "disconnect"]),
+        (|fields, name| fields.get::<i32>(name).is_ok(), &["limit"]),
+        (|fields, name| fields.get::<i64>(name).is_ok(), &["expire_at"]),
+        (place, &["since"]),
+        (closing, &["disconnect"]),
         (tags, &["tags"]),
     ];
     let good = all.iter().all(|(check, names)| names.iter().all(|name| check(params, name)));

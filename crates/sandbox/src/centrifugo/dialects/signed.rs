@@ -77,7 +77,7 @@ fn answer(api: &Api<'_>, command: &RawValue, item: Item) -> Result<String, Wrong
 
 fn run(api: &Api<'_>, method: &str, params: &Fields, item: Item) -> Outcome {
     let nothing = if item == Item::V0 { "true" } else { "null" };
-    let none = |done: Result<(), Fault>| settle(done.map(|()| nothing.to_owned()), nothing);
+    let none = |done: Result<(), Fault>| settle(done.map(|()| nothing.to_owned()), "null");
     let channel = params.text("channel")?;
     let wrap = |data: Result<String, Fault>| {
         let data = match item {
@@ -123,7 +123,7 @@ fn run(api: &Api<'_>, method: &str, params: &Fields, item: Item) -> Outcome {
 fn settle(done: Result<String, Fault>, otherwise: &str) -> Outcome {
     match done {
         Ok(body) => Ok((body, None)),
-        Err(Fault::Error(code)) => Ok((otherwise.replace("true", "null"), Some(code))),
+        Err(Fault::Error(code)) => Ok((otherwise.to_owned(), Some(code))),
         Err(_) => Err(WrongType),
     }
 }

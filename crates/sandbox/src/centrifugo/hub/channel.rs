@@ -1,6 +1,9 @@
 //! What one channel keeps, and for how long.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -102,12 +105,13 @@ impl Channel {
     /// Whether nobody misses the channel: nobody is there, and no place in it was
     /// told.
     pub(super) fn is_unused(&self) -> bool {
-        self.is_empty() && !self.told
+        self.subscribers.is_empty() && self.top == 0 && !self.told
     }
 
-    /// Whether the channel can be forgotten where room is needed.
-    pub(super) fn is_empty(&self) -> bool {
-        self.subscribers.is_empty() && self.top == 0
+    /// Whether the channel can go where room is needed: nobody is there, and its
+    /// history was never begun or is over.
+    pub(super) fn is_forgotten(&self, ttl: Duration) -> bool {
+        self.subscribers.is_empty() && (self.top == 0 || self.newest.elapsed() > ttl)
     }
 }
 

@@ -169,7 +169,10 @@ impl Hub {
         if state.channels.len() < self.config.max_channels {
             return Ok(());
         }
-        state.channels.retain(|_, channel| !channel.is_empty());
+        state.channels.retain(|name, channel| {
+            let ttl = self.config.options(name).map(|options| options.history_ttl);
+            !channel.is_forgotten(ttl.unwrap_or_default())
+        });
         match state.channels.len() < self.config.max_channels {
             true => Ok(()),
             false => Err(Fault::Error(Code::Internal)),

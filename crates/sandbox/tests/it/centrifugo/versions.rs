@@ -47,6 +47,37 @@ async fn answers_as_v2_did() {
     assert_eq!(post(&server, "/api/publish", &key, "{}").await.0, 404);
 }
 
+/// What is wrong with one command of a batch is known before any is carried out.
+#[tokio::test]
+async fn nothing_of_a_batch_with_a_wrong_type_is_carried_out() {
+    let server = server(CentrifugoConfig::default(), Engine::WsCore);
+    let key = [("X-API-Key", server.api_key())];
+    for wrong in [
+        r#"{"history":{"channel":"public:a","limit":3000000000}}"#,
+        r#"{"history":{"channel":"public:a","since":{"offset":"x"}}}"#,
+        r#"{"disconnect":{"user":"1","disconnect":{"code":-1}}}"#,
+    ] {
+        let publish = r#"{"publish":{"channel":"public:a","data":1}}"#;
+        let body = format!(r#"{{"commands":[{publish},{wrong}]}}"#);
+        assert_eq!(post(&server, "/api/batch", &key, &body).await.0, 400, "{wrong}");
+    }
+    let history = r#"{"channel":"public:a","limit":-1}"#;
+    let (status, body) = post(&server, "/api/history", &key, history).await;
+    assert!(status == 200 && body.contains(r#""publications":[]"#), "{body}");
+    let odd = r#"{"user":"1","disconnect":{"code":70000,"reason":"far"}}"#;
+    assert_eq!(post(&server, "/api/disconnect", &key, odd).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_v1_channel_may_be_called_true() {
+    let server = server(CentrifugoConfig::default().insecure(true), Engine::WsCore);
+    let body = r#"{"method":"history","params":{"channel":"bare:trueblue"}}"#;
+    let (status, body) = post(&server, "/api/", &JSON, body).await;
+    assert!(status == 200 && body.contains("bare:trueblue"), "{body}");
+}
+
+const JSON: [(&str, &str); 1] = [("Content-Type", "application/json")];
+
 #[tokio::test]
 async fn only_loopback_names_are_answered_and_bodies_are_bounded() {
     let server = server(CentrifugoConfig::default(), Engine::WsCore);
