@@ -6,6 +6,7 @@ mod error;
 mod heartbeat;
 mod inbox;
 mod life;
+mod link;
 mod monitor;
 mod outbox;
 mod rng;
@@ -22,6 +23,7 @@ pub use crate::{
     heartbeat::{Beat, Heartbeat},
     inbox::{InboxLimits, Overflow, Reader, Received, Writer, inbox},
     life::{CloseReport, Dropped, Event, State, Stats},
+    link::{Link, LinkError, LinkOrder, LinkSettings, LinkTimeout, Lost, Started, after},
     monitor::{Events, Monitor},
     outbox::{Outbox, OutboxFull, OutboxLimits, Token},
     rng::Rng,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client_core::{Backoff, InboxLimits, OutboxLimits, Overflow, Rng, Secret};
+use client_core::{Backoff, InboxLimits, LinkSettings, OutboxLimits, Overflow, Rng, Secret};
 
 use crate::{delivery::Position, error::Error};
 
@@ -238,6 +238,16 @@ impl Config {
     pub fn tls_config(mut self, config: std::sync::Arc<rustls::ClientConfig>) -> Self {
         self.tls = ws_core::Tls::with_rustls(config);
         self
+    }
+
+    pub(crate) const fn link_settings(&self) -> LinkSettings {
+        LinkSettings {
+            backoff: self.backoff,
+            connect_timeout: self.connect_timeout,
+            ping_after: self.ping_after,
+            pong_within: self.pong_within,
+            retry_first_connect: self.retry_first_connect,
+        }
     }
 
     pub(crate) fn rng(&self) -> Rng {

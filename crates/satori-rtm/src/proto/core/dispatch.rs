@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::{Core, Input, Link};
+use super::{Core, Input};
 use crate::{
     delivery::{GapReason, Position},
     error::Error,
@@ -13,11 +13,8 @@ use crate::{
 impl<R> Core<R> {
     /// Takes what the service sent.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
-        match &mut self.link {
-            Link::Authenticating { heartbeat, .. } | Link::Live { heartbeat } => {
-                heartbeat.heard(now);
-            }
-            _ => return,
+        if !self.link.heard(now) {
+            return;
         }
         let text = match input {
             Input::Control => return,

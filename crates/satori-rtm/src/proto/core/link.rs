@@ -1,49 +1,52 @@
-//! The connection's life: begin, authenticate, lose, begin again, close.
+//! The connection's life: begin, authenticate, lose, begin again, close. When is
+//! what is in client-core's `Link`; this is what goes with it.
 
 use std::time::{Duration, Instant};
 
-use client_core::{Beat, Event, Heartbeat, State};
+use client_core::{LinkError, LinkTimeout, Lost, Started};
 use serde_json::value::RawValue;
 
-use super::{Closing, Control, Core, Effect, Link, Pending, after};
+use super::{Control, Core, Effect, Pending};
 use crate::{
     error::{ConnectError, ConnectStep, Error},
     proto::{auth, pdu},
 };
 
+impl LinkError for Error {
+    fn advice(&self) -> client_core::Advice {
+        self.advice()
+    }
+
+    /// Credentials and permissions: trying again cannot help.
+    fn is_terminal(&self) -> bool {
+        match self {
+            Self::Refused(_) => !self.is_retryable(),
+            Self::Config { .. } | Self::Misuse { .. } | Self::Closed => true,
+            _ => false,
+        }
+    }
+}
+
 impl<R> Core<R> {
     /// Begins to connect; `to` is answered when connected, or when the client
     /// stops first.
     pub fn start(&mut self, now: Instant, to: R) {
-        match self.link {
-            Link::Closed => self.reply(to, Err(Error::Closed)),
-            _ if self.closing.is_some() => self.reply(to, Err(Error::Closed)),
-            Link::Live { .. } => self.reply(to, Ok(None)),
-            Link::Connecting { .. } | Link::Authenticating { .. } => self.starting.push(to),
-            Link::Down => {
-                self.retry.reset();
-                self.starting.push(to);
-                self.begin(now);
-            }
-            Link::Waiting { .. } => {
-                self.starting.push(to);
-                self.begin(now);
-            }
+        match self.link.start(now, to) {
+            Started::Later => {}
+            Started::Live(to) => self.reply(to, Ok(None)),
+            Started::Closed(to) => self.reply(to, Err(Error::Closed)),
         }
     }
 
     /// Ends the connection. Subscriptions and requests are kept for the next
     /// [`start`](Self::start).
     pub fn stop(&mut self) {
-        if self.is_closing() || matches!(self.link, Link::Down) {
+        if self.link.is_closing() || self.link.is_down() {
             return;
         }
         self.lose_connection();
-        self.hang_up(true);
-        self.link = Link::Down;
-        self.set_state(State::Stopped);
-        self.monitor.tell(Event::Disconnected { cause: None });
-        self.answer_starting(|| Error::Closed);
+        let starting = self.link.stop().unwrap_or_default();
+        self.reply_all(starting, &Error::Closed);
     }
 
     /// Stops taking requests, waits until `deadline` for what was accepted, and
@@ -52,19 +55,16 @@ impl<R> Core<R> {
         if self.is_closed() {
             return self.effects.push_back(Effect::Closed { to: vec![to], report: self.report });
         }
-        let deadline = after(now, deadline);
-        let closing = self.closing.get_or_insert(Closing { to: Vec::new(), deadline });
-        closing.deadline = closing.deadline.min(deadline);
-        closing.to.push(to);
+        self.link.close(now, deadline, to);
         self.finish_close();
     }
 
     /// The WebSocket is open.
     pub fn connected(&mut self, now: Instant) {
-        let Link::Connecting { deadline } = self.link else { return };
+        if !self.link.opened(now) {
+            return;
+        }
         self.next_id = 0;
-        let heartbeat = Heartbeat::new(self.config.ping_after, self.config.pong_within, now);
-        self.link = Link::Authenticating { deadline, heartbeat };
         match &self.config.role {
             Some((role, _)) => {
                 let body = auth::handshake(role);
@@ -76,57 +76,41 @@ impl<R> Core<R> {
 
     /// The connection, or the attempt to make one, failed.
     pub fn disconnected(&mut self, now: Instant, cause: Error) {
-        let was_open = matches!(self.link, Link::Authenticating { .. } | Link::Live { .. });
-        if !was_open && !matches!(self.link, Link::Connecting { .. }) {
+        if !self.link.has_connection() {
             return;
         }
         self.lose_connection();
-        self.monitor.count(|stats| stats.last_error = Some(cause.clone()));
-        if was_open {
-            self.monitor.tell(Event::Disconnected { cause: Some(cause.clone()) });
+        match self.link.lost(now, &cause) {
+            Lost::Waiting => self.finish_close(),
+            Lost::Halted => self.halt(cause),
         }
-        let first = self.retry.is_fresh() && !self.config.retry_first_connect;
-        if first || is_terminal(&cause) {
-            return self.halt(cause);
-        }
-        let delay = self.retry.failed(now, cause.advice());
-        self.link = Link::Waiting { until: after(now, delay) };
-        self.set_state(State::Waiting);
-        self.monitor.tell(Event::Waiting { attempt: self.retry.attempt(), delay, cause });
-        self.finish_close();
     }
 
     pub(super) fn link_timeout(&mut self, now: Instant) {
-        let blocked = self.blocked.is_some();
-        let beat = match &mut self.link {
-            Link::Authenticating { deadline, .. } if *deadline <= now => {
+        match self.link.handle_timeout(now, self.blocked.is_some()) {
+            None => {}
+            Some(LinkTimeout::Ping) => self.control.push_front(Control::Ping),
+            Some(LinkTimeout::Unauthenticated) => {
                 let error = ConnectError::new(ConnectStep::Auth, &self.config.endpoint);
-                return self.fail(now, Error::Connect(error.timed_out()));
+                self.fail(now, Error::Connect(error.timed_out()));
             }
-            Link::Waiting { until } if *until <= now => return self.begin(now),
-            Link::Live { heartbeat } if !blocked => heartbeat.handle_timeout(now),
-            Link::Authenticating { heartbeat, .. } => heartbeat.handle_timeout(now),
-            _ => None,
-        };
-        match beat {
-            Some(Beat::Ping) => self.control.push_front(Control::Ping),
-            Some(Beat::Dead) => {
-                let silence = self.config.ping_after + self.config.pong_within;
+            Some(LinkTimeout::Silent(silence)) => {
                 let text = format!("nothing was heard for {silence:?}");
                 self.fail(now, Error::transport(std::io::Error::other(text)));
             }
-            None => {}
         }
     }
 
     /// Gives the connection up for `cause`.
     pub(super) fn fail(&mut self, now: Instant, cause: Error) {
-        self.hang_up(false);
+        self.link.hang_up(false);
         self.disconnected(now, cause);
     }
 
     pub(super) fn handle_auth(&mut self, now: Instant, action: &str, pdu: &pdu::Pdu<'_>) {
-        let Link::Authenticating { .. } = self.link else { return self.stray() };
+        if !self.link.is_authenticating() {
+            return self.stray();
+        }
         match (action, &self.config.role) {
             ("auth/handshake/ok", Some((_, secret))) => {
                 match auth::authenticate(secret, pdu.body) {
@@ -149,14 +133,15 @@ impl<R> Core<R> {
     /// Ends a client that is closing when nothing is left to wait for.
     pub(super) fn finish_close(&mut self) {
         let settled = self.outbox.is_empty() && self.control.is_empty();
-        if self.closing.is_some() && (settled || matches!(self.link, Link::Down)) {
+        let is_closing = self.link.is_closing() && !self.link.is_closed();
+        if is_closing && (settled || self.link.is_down()) {
             self.end(settled);
         }
     }
 
     /// Ends a client that was given its time to close.
     pub(super) fn close_timeout(&mut self, now: Instant) {
-        if self.closing.as_ref().is_some_and(|closing| closing.deadline <= now) {
+        if self.link.is_close_overdue(now) {
             self.end(false);
         }
     }
@@ -169,36 +154,16 @@ impl<R> Core<R> {
     }
 
     fn end(&mut self, graceful: bool) {
-        let to = self.closing.take().map(|closing| closing.to).unwrap_or_default();
-        if !matches!(self.link, Link::Down) {
-            self.hang_up(graceful);
-            self.monitor.tell(Event::Disconnected { cause: None });
-        }
-        self.link = Link::Closed;
+        let to = self.link.end(graceful);
         self.settle_all(&Error::Closed);
         self.end_subscriptions(None);
-        self.answer_starting(|| Error::Closed);
-        self.set_state(State::Closed);
-        self.monitor.tell(Event::Closed);
+        let starting = self.link.closed();
+        self.reply_all(starting, &Error::Closed);
         self.effects.push_back(Effect::Closed { to, report: self.report });
     }
 
-    fn begin(&mut self, now: Instant) {
-        let deadline = after(now, self.config.connect_timeout);
-        self.link = Link::Connecting { deadline };
-        self.set_state(State::Connecting);
-        self.monitor.tell(Event::Connecting { attempt: self.retry.attempt() });
-        self.effects.push_back(Effect::Connect { deadline });
-    }
-
     fn go_live(&mut self, now: Instant) {
-        let heartbeat = Heartbeat::new(self.config.ping_after, self.config.pong_within, now);
-        self.link = Link::Live { heartbeat };
-        self.retry.connected(now);
-        self.set_state(State::Connected);
-        self.monitor.count(|stats| stats.connects += 1);
-        self.monitor.tell(Event::Connected);
-        for to in std::mem::take(&mut self.starting) {
+        for to in self.link.live(now) {
             self.reply(to, Ok(None));
         }
         self.control.extend(self.subscriptions.keys().cloned().map(Control::Subscribe));
@@ -219,17 +184,11 @@ impl<R> Core<R> {
     /// No retry can mend this: everyone who waits is told, and the client
     /// stands still until it is started again.
     fn halt(&mut self, cause: Error) {
-        self.link = Link::Down;
         self.settle_all(&cause);
         self.end_subscriptions(Some(&cause));
-        self.set_state(State::Stopped);
-        if self.starting.is_empty() {
-            self.monitor.tell(Event::Refused { cause: cause.clone() });
-        }
-        self.answer_starting(|| cause.clone());
-        if self.closing.is_some() {
-            self.end(false);
-        }
+        let starting = self.link.halted(cause.clone());
+        self.reply_all(starting, &cause);
+        self.finish_close();
     }
 
     fn settle_all(&mut self, error: &Error) {
@@ -239,18 +198,9 @@ impl<R> Core<R> {
         self.count_outbox();
     }
 
-    fn answer_starting(&mut self, error: impl Fn() -> Error) {
-        for to in std::mem::take(&mut self.starting) {
-            self.reply(to, Err(error()));
-        }
-    }
-
-    fn hang_up(&mut self, graceful: bool) {
-        match self.link {
-            Link::Connecting { .. } | Link::Authenticating { .. } | Link::Live { .. } => {
-                self.effects.push_back(Effect::Disconnect { graceful });
-            }
-            _ => {}
+    fn reply_all(&mut self, all: Vec<R>, error: &Error) {
+        for to in all {
+            self.reply(to, Err(error.clone()));
         }
     }
 
@@ -290,14 +240,5 @@ impl<R> Core<R> {
             }
         }
         self.finish_close();
-    }
-}
-
-/// Credentials and permissions: trying again cannot help.
-fn is_terminal(cause: &Error) -> bool {
-    match cause {
-        Error::Refused(_) => !cause.is_retryable(),
-        Error::Config { .. } | Error::Misuse { .. } | Error::Closed => true,
-        _ => false,
     }
 }

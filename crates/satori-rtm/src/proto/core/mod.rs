@@ -9,10 +9,10 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use client_core::{CloseReport, Dropped, Event, Heartbeat, Monitor, Outbox, Retry, State, Token};
+use client_core::{CloseReport, Dropped, Event, Link, LinkOrder, Monitor, Outbox, Token, after};
 use serde_json::value::RawValue;
 
 pub use io::{Effect, Input, Request, Transmit};
@@ -41,8 +41,7 @@ use crate::{config::Config, error::Error};
 pub struct Core<R> {
     config: Config,
     monitor: Monitor<Error>,
-    link: Link,
-    retry: Retry,
+    link: Link<R, Error>,
     outbox: Outbox<Outgoing<R>>,
     subscriptions: BTreeMap<String, Sub<R>>,
     /// When to look at a channel: somebody has waited long enough for its
@@ -55,34 +54,8 @@ pub struct Core<R> {
     /// What each id of this connection asked for.
     pending: HashMap<u64, Pending>,
     next_id: u64,
-    /// Who waits for the first connection.
-    starting: Vec<R>,
-    closing: Option<Closing<R>>,
     effects: VecDeque<Effect<R>>,
     report: CloseReport,
-}
-
-/// The connection, as far as the core knows it.
-#[derive(Debug)]
-enum Link {
-    /// Not wanted.
-    Down,
-    /// Asked for by [`Effect::Connect`]; the driver gives it up at the deadline.
-    Connecting { deadline: Instant },
-    /// Open, not authenticated.
-    Authenticating { deadline: Instant, heartbeat: Heartbeat },
-    /// Usable.
-    Live { heartbeat: Heartbeat },
-    /// Lost; the next attempt begins at this time.
-    Waiting { until: Instant },
-    /// Closed for good.
-    Closed,
-}
-
-#[derive(Debug)]
-struct Closing<R> {
-    to: Vec<R>,
-    deadline: Instant,
 }
 
 /// A request of the application, kept until it is settled.
@@ -122,19 +95,16 @@ impl<R> Core<R> {
     pub fn new(config: Config, monitor: Monitor<Error>) -> Result<Self, Error> {
         config.validate()?;
         Ok(Self {
-            retry: Retry::new(config.backoff, config.rng()),
+            link: Link::new(config.link_settings(), config.rng(), monitor.clone()),
             outbox: Outbox::new(config.outbox),
             config,
             monitor,
-            link: Link::Down,
             subscriptions: BTreeMap::new(),
             waits: BTreeSet::new(),
             blocked: None,
             control: VecDeque::new(),
             pending: HashMap::new(),
             next_id: 0,
-            starting: Vec::new(),
-            closing: None,
             effects: VecDeque::new(),
             report: CloseReport::default(),
         })
@@ -150,7 +120,7 @@ impl<R> Core<R> {
     pub fn request(&mut self, now: Instant, request: Request, to: Option<R>) -> Result<(), Error> {
         let deadline = Some(now + self.config.request_timeout);
         let bytes = request.body.len();
-        let refused = if self.is_closing() {
+        let refused = if self.link.is_closing() {
             Some(Error::Closed)
         } else if bytes > self.config.outbox.max_bytes {
             let reason = format!("a request of {bytes} bytes is over the outbox's bound");
@@ -179,10 +149,10 @@ impl<R> Core<R> {
     /// the effects again afterwards: writing the last request may end a client
     /// that is closing.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
-        let transmit = match self.link {
-            Link::Authenticating { .. } => self.next_control(now),
-            Link::Live { .. } => self.next_control(now).or_else(|| self.next_request()),
-            _ => None,
+        let transmit = match self.link.is_live() {
+            true => self.next_control(now).or_else(|| self.next_request()),
+            false if self.link.is_authenticating() => self.next_control(now),
+            false => None,
         };
         let Some(transmit) = transmit else {
             self.finish_close();
@@ -201,30 +171,24 @@ impl<R> Core<R> {
     /// Returns whether [`poll_effect`](Self::poll_effect) has something to do.
     #[must_use]
     pub fn has_effect(&self) -> bool {
-        !self.effects.is_empty()
+        self.link.has_order() || !self.effects.is_empty()
     }
 
     /// Returns the next thing to do.
     pub fn poll_effect(&mut self) -> Option<Effect<R>> {
-        self.effects.pop_front()
+        match self.link.poll_order() {
+            Some(LinkOrder::Connect { deadline }) => Some(Effect::Connect { deadline }),
+            Some(LinkOrder::Disconnect { graceful }) => Some(Effect::Disconnect { graceful }),
+            None => self.effects.pop_front(),
+        }
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let link = match &self.link {
-            Link::Down | Link::Closed | Link::Connecting { .. } => None,
-            Link::Authenticating { deadline, heartbeat } => {
-                Some(heartbeat.poll_timeout().min(*deadline))
-            }
-            // Who does not read cannot judge the peer's silence.
-            Link::Live { .. } if self.blocked.is_some() => None,
-            Link::Live { heartbeat } => Some(heartbeat.poll_timeout()),
-            Link::Waiting { until } => Some(*until),
-        };
+        let link = self.link.poll_timeout(self.blocked.is_some());
         let waits = self.waits.first().map(|(at, _)| *at);
-        let closing = self.closing.as_ref().map(|closing| closing.deadline);
-        [link, self.outbox.poll_timeout(), waits, closing].into_iter().flatten().min()
+        [link, self.outbox.poll_timeout(), waits].into_iter().flatten().min()
     }
 
     /// Does what is due at `now`.
@@ -248,9 +212,7 @@ impl<R> Core<R> {
             return Poll::Pending;
         }
         self.blocked = None;
-        if let Link::Live { heartbeat } = &mut self.link {
-            heartbeat.heard(now);
-        }
+        let _open = self.link.heard(now);
         Poll::Ready(())
     }
 
@@ -263,11 +225,7 @@ impl<R> Core<R> {
     /// Returns whether the client is closed for good.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
-        matches!(self.link, Link::Closed)
-    }
-
-    const fn is_closing(&self) -> bool {
-        self.closing.is_some() || self.is_closed()
+        self.link.is_closed()
     }
 
     fn next_control(&mut self, now: Instant) -> Option<Transmit> {
@@ -365,26 +323,15 @@ impl<R> Core<R> {
             stats.outbox_bytes = bytes;
         });
     }
-
-    fn set_state(&self, state: State) {
-        self.monitor.set_state(state);
-    }
 }
 
 impl<R> fmt::Debug for Core<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core")
-            .field("link", &self.link)
             .field("outbox", &self.outbox.len())
             .field("subscriptions", &self.subscriptions.len())
             .finish_non_exhaustive()
     }
-}
-
-/// `wait` after `now`; a wait past the end of the clock is one of a year.
-fn after(now: Instant, wait: Duration) -> Instant {
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-    now.checked_add(wait).unwrap_or_else(|| now + YEAR)
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use client_core::{Dropped, Event, Writer};
+use client_core::{Dropped, Event, Writer, after};
 use serde_json::value::RawValue;
 
-use super::{Control, Core, Link, after};
+use super::{Control, Core};
 use crate::{
     config::Subscribe,
     delivery::{Delivery, GapReason, Position},
@@ -29,7 +29,7 @@ impl<R> Core<R> {
         out: Writer<Delivery>,
         to: R,
     ) {
-        if self.is_closing() {
+        if self.link.is_closing() {
             return self.reply(to, Err(Error::Closed));
         }
         let deadline = after(now, self.config.request_timeout);
@@ -90,7 +90,7 @@ impl<R> Core<R> {
             self.waits.insert((waiter.deadline, channel.to_owned()));
         }
         self.subscriptions.insert(channel.to_owned(), sub);
-        if matches!(self.link, Link::Live { .. }) {
+        if self.link.is_live() {
             self.control.push_back(Control::Subscribe(channel.to_owned()));
         }
     }

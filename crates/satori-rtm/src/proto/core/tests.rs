@@ -1,5 +1,7 @@
 //! The core alone: what it writes, tells and waits for, in made-up time.
 
+use std::time::Duration;
+
 use client_core::{Event, InboxLimits, Overflow, Reader, Received, inbox};
 
 use super::*;
