@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod connect;
 mod error;
 mod heartbeat;
 mod inbox;
@@ -14,11 +15,14 @@ mod secret;
 
 #[cfg(feature = "tokio")]
 mod connector;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 #[cfg(feature = "tokio")]
 pub use crate::connector::{ByteStream, Connector, Target};
 pub use crate::{
     backoff::{Advice, Backoff, Retry},
+    connect::{ConnectError, ConnectStep},
     error::ErrorKind,
     heartbeat::{Beat, Heartbeat},
     inbox::{InboxLimits, Overflow, Reader, Received, Writer, inbox},

@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-use client_core::{Advice, ErrorKind};
+use client_core::{Advice, ConnectError, ErrorKind};
 
 type Source = Arc<dyn StdError + Send + Sync>;
 
@@ -45,44 +45,6 @@ pub enum Error {
         /// What to do instead.
         reason: String,
     },
-}
-
-/// A connection that could not be made.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ConnectError {
-    /// The step that failed.
-    pub step: ConnectStep,
-    /// The endpoint, without the appkey.
-    pub url: String,
-    /// The HTTP status, if the server answered the upgrade, or the proxy the
-    /// request for a tunnel, with one.
-    pub status: Option<u16>,
-    /// What was wrong with TLS, in one word, e.g. `certificate_expired`.
-    pub tls: Option<&'static str>,
-    /// How long the server asks to be left alone, if it said so.
-    pub retry_after: Option<Duration>,
-    /// The next attempt will meet the same, unless somebody acts.
-    lasting: bool,
-    source: Option<Source>,
-}
-
-/// The steps of making a connection, in their order.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum ConnectStep {
-    /// Looking the host name up.
-    Dns,
-    /// Opening the TCP connection, to the proxy if there is one.
-    Tcp,
-    /// Asking the proxy for a tunnel.
-    Proxy,
-    /// The TLS handshake.
-    Tls,
-    /// The WebSocket upgrade.
-    Upgrade,
-    /// Authentication.
-    Auth,
 }
 
 /// A rule of the protocol that the service broke.
@@ -131,36 +93,6 @@ impl ProtocolError {
     }
 }
 
-impl ConnectError {
-    pub(crate) fn new(step: ConnectStep, url: &str) -> Self {
-        Self {
-            step,
-            url: url.to_owned(),
-            status: None,
-            tls: None,
-            retry_after: None,
-            lasting: false,
-            source: None,
-        }
-    }
-
-    #[cfg(feature = "tls")]
-    pub(crate) fn tls(mut self, reason: ws_core::TlsReason) -> Self {
-        self.tls = Some(reason.code());
-        self.lasting = reason.is_lasting();
-        self
-    }
-
-    pub(crate) fn timed_out(self) -> Self {
-        self.because(std::io::Error::from(std::io::ErrorKind::TimedOut))
-    }
-
-    pub(crate) fn because(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
-        self.source = Some(Arc::new(source));
-        self
-    }
-}
-
 impl Error {
     pub(crate) fn config(option: &'static str, reason: impl Into<String>) -> Self {
         Self::Config { option, reason: reason.into() }
@@ -201,7 +133,7 @@ impl Error {
     pub fn code(&self) -> &str {
         match self {
             Self::Config { option, .. } => option,
-            Self::Connect(error) => error.tls.unwrap_or_else(|| error.step.code()),
+            Self::Connect(error) => error.code(),
             Self::Transport { .. } => "connection_lost",
             Self::Protocol(error) => error.code,
             Self::Refused(refusal) => &refusal.code,
@@ -215,7 +147,7 @@ impl Error {
     /// Returns what this failure says about the next attempt to connect.
     pub(crate) const fn advice(&self) -> Advice {
         match self {
-            Self::Connect(ConnectError { lasting: true, .. }) => Advice::Longest,
+            Self::Connect(ConnectError { is_lasting: true, .. }) => Advice::Longest,
             Self::Connect(ConnectError { retry_after: Some(wait), .. })
             | Self::Refused(Refusal { retry_after: Some(wait), .. }) => Advice::AtLeast(*wait),
             _ => Advice::None,
@@ -243,20 +175,7 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Connect(error) => match (error.step, error.status) {
-                (ConnectStep::Dns, _) => "check the host name and the network",
-                (ConnectStep::Tcp, _) => "check that the server runs, and its host and port",
-                (ConnectStep::Proxy, Some(407)) => "check the proxy's user and password",
-                (ConnectStep::Proxy, _) => "check the proxy's host and port, and what it allows",
-                (ConnectStep::Tls, _) => {
-                    "check the host name, the certificate, and whom this client trusts"
-                }
-                (ConnectStep::Upgrade, Some(_)) => {
-                    "something answers HTTP there, but not RTM: check the port and the path"
-                }
-                (ConnectStep::Upgrade, None) => "check that the server speaks WebSocket there",
-                (ConnectStep::Auth, _) => "the server did not answer: check its load",
-            },
+            Self::Connect(error) => error.hint(),
             Self::Refused(refusal) => match refusal.code.as_str() {
                 "401" | "403" | "404" => "check the appkey",
                 "authentication_failed" => "check role and role secret",
@@ -266,32 +185,6 @@ impl Error {
             Self::Timeout => "check the connection with state() and stats()",
             Self::Full => "wait for acknowledgements, or raise Config::outbox",
             _ => return None,
-        })
-    }
-}
-
-impl ConnectStep {
-    const fn code(self) -> &'static str {
-        match self {
-            Self::Dns => "dns",
-            Self::Tcp => "tcp",
-            Self::Proxy => "proxy",
-            Self::Tls => "tls",
-            Self::Upgrade => "upgrade",
-            Self::Auth => "auth",
-        }
-    }
-}
-
-impl fmt::Display for ConnectStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Dns => "DNS lookup",
-            Self::Tcp => "TCP connection",
-            Self::Proxy => "tunnel through the proxy",
-            Self::Tls => "TLS handshake",
-            Self::Upgrade => "WebSocket upgrade",
-            Self::Auth => "authentication",
         })
     }
 }
@@ -309,13 +202,6 @@ impl fmt::Display for Error {
             Self::Closed => f.write_str("the client is closed"),
             Self::Misuse { reason, .. } => f.write_str(reason),
         }
-    }
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {} failed", self.step, self.url)?;
-        self.status.map_or(Ok(()), |status| write!(f, " with HTTP status {status}"))
     }
 }
 
@@ -342,12 +228,6 @@ impl StdError for Error {
             Self::Connect(error) => error.source(),
             _ => None,
         }
-    }
-}
-
-impl StdError for ConnectError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as _)
     }
 }
 

@@ -10,7 +10,8 @@ pub mod proto;
 mod client;
 
 pub use client_core::{
-    Backoff, CloseReport, Dropped, ErrorKind, InboxLimits, OutboxLimits, Overflow, State,
+    Backoff, CloseReport, ConnectError, ConnectStep, Dropped, ErrorKind, InboxLimits, OutboxLimits,
+    Overflow, State,
 };
 
 #[cfg(feature = "client")]
@@ -18,7 +19,7 @@ pub use crate::client::{Client, Subscription};
 pub use crate::{
     config::{Config, Subscribe},
     delivery::{Delivery, Gap, GapReason, Message, Position},
-    error::{ConnectError, ConnectStep, Error, ProtocolError, Refusal},
+    error::{Error, ProtocolError, Refusal},
 };
 #[cfg(feature = "client")]
 pub use client_core::{ByteStream, Connector, Target};

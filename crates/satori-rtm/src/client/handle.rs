@@ -8,14 +8,14 @@ use std::{
     time::Duration,
 };
 
-use client_core::{CloseReport, Monitor, State, inbox};
+use client_core::{CloseReport, Monitor, State, inbox, websocket::drive};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     command::{Command, Replied, Reply},
-    driver::Driver,
+    machine::Rtm,
     subscription::{Ended, Subscription},
 };
 use crate::{
@@ -88,9 +88,8 @@ impl Client {
         let max_publish_bytes = config.max_publish_bytes;
         let core = Core::new(config.clone(), monitor.clone())?;
         let report = Arc::default();
-        let driver =
-            Driver::new(config, url, core, receiver, Arc::clone(&ended), Arc::clone(&report));
-        runtime.spawn(driver.run());
+        let machine = Rtm::new(config, url, core, Arc::clone(&ended), Arc::clone(&report));
+        runtime.spawn(drive(machine, receiver, Arc::clone(&ended.notify)));
         let serials = Arc::default();
         Ok(Self { commands, ended, serials, monitor, report, max_publish_bytes })
     }

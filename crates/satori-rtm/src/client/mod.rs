@@ -1,9 +1,8 @@
 //! The tokio client: a cheap handle, and one task that owns the socket.
 
 mod command;
-mod connect;
-mod driver;
 mod handle;
+mod machine;
 mod subscription;
 
 pub use handle::Client;

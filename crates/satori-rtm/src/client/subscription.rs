@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Ended {
     list: Mutex<List>,
-    pub(super) notify: Notify,
+    pub(super) notify: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]

@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use client_core::{LinkError, LinkTimeout, Lost, Started};
+use client_core::{ConnectError, ConnectStep, LinkError, LinkTimeout, Lost, Started};
 use serde_json::value::RawValue;
 
 use super::{Control, Core, Effect, Pending};
 use crate::{
-    error::{ConnectError, ConnectStep, Error},
+    error::Error,
     proto::{auth, pdu},
 };
 
