@@ -8,6 +8,9 @@ for package in ws-core realtime-client-core satori-rtm cent; do
   cargo check --quiet --package "$package"
 done
 cargo check --quiet --package satori-rtm --no-default-features --features client
+for features in websocket http http-blocking tls websocket,tls http,tls http-blocking,tls; do
+  cargo check --quiet --package realtime-client-core --no-default-features --features "${features//,/ }"
+done
 cargo check --quiet --package ws-core --no-default-features --features futures
 for features in tls ring webpki-roots aws-lc-rs,platform-verifier ring,aws-lc-rs,webpki-roots,platform-verifier; do
   cargo check --quiet --package ws-core --package satori-rtm --no-default-features \

@@ -31,7 +31,7 @@ pub struct Config {
     combine: bool,
     pub(crate) retry: Option<(u32, Backoff)>,
     #[cfg(feature = "tls")]
-    pub(crate) tls: crate::tls::Tls,
+    pub(crate) tls: client_core::http::Tls,
 }
 
 impl Config {
@@ -50,7 +50,7 @@ impl Config {
             combine: true,
             retry: None,
             #[cfg(feature = "tls")]
-            tls: crate::tls::Tls::default(),
+            tls: client_core::http::Tls::default(),
         }
     }
 
@@ -173,7 +173,7 @@ impl Config {
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls_root(mut self, der: impl Into<Vec<u8>>) -> Self {
-        self.tls.roots.push(der.into());
+        self.tls.add_root(der);
         self
     }
 
@@ -185,7 +185,7 @@ impl Config {
         mut self,
         provider: std::sync::Arc<rustls::crypto::CryptoProvider>,
     ) -> Self {
-        self.tls.provider = Some(provider);
+        self.tls.set_provider(provider);
         self
     }
 
@@ -276,7 +276,7 @@ impl Dangerous {
     /// in between reads the key and all that is published.
     #[must_use]
     pub fn skip_verification(mut self) -> Config {
-        self.0.tls.unverified = true;
+        self.0.tls.dangerously_trust_anybody();
         self.0
     }
 }

@@ -168,15 +168,6 @@ impl Error {
         self
     }
 
-    /// Says what is likely wrong.
-    #[cfg(all(feature = "tls", any(feature = "blocking", feature = "tokio")))]
-    pub(crate) fn hinting(mut self, hint: &'static str) -> Self {
-        if let Self::Request(error) = &mut self {
-            error.hint = Some(hint);
-        }
-        self
-    }
-
     /// Counts the commands of a request that was in doubt as a whole.
     pub(crate) fn with_doubt(mut self, commands: usize) -> Self {
         if let Self::Request(error) = &mut self

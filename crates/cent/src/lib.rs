@@ -7,12 +7,6 @@ mod error;
 mod jwt;
 mod proto;
 mod requests;
-#[cfg(feature = "tls")]
-#[cfg_attr(
-    not(any(feature = "blocking", feature = "tokio")),
-    expect(dead_code, reason = "a configuration keeps what only our own HTTP reads")
-)]
-mod tls;
 mod token;
 mod transport;
 mod version;

@@ -15,6 +15,8 @@ mod secret;
 
 #[cfg(feature = "tokio")]
 mod connector;
+#[cfg(any(feature = "http", feature = "http-blocking", feature = "tls"))]
+pub mod http;
 #[cfg(feature = "websocket")]
 pub mod websocket;
 

@@ -6,10 +6,8 @@ mod batch;
 mod buffer;
 mod combine;
 mod exchange;
-#[cfg(feature = "blocking")]
-mod http;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
-mod limits;
+mod http;
 mod retry;
 
 use std::{
@@ -26,7 +24,11 @@ pub use asynchronous::AsyncClient;
 pub use batch::{Batch, Replies, Ticket};
 pub use buffer::Item;
 
+#[cfg(feature = "blocking")]
+use client_core::http::BlockingHttp;
 use combine::Combiner;
+#[cfg(feature = "blocking")]
+use http::{MAX_BODY, USER_AGENT};
 
 use crate::{
     config::Config,
@@ -63,8 +65,11 @@ impl Client {
     /// [`Error::Config`] naming the option that cannot be used.
     #[cfg(feature = "blocking")]
     pub fn new(config: Config) -> Result<Self, Error> {
-        let http = http::Http::new(&config)?;
-        Self::with_transport(config, http)
+        #[cfg(feature = "tls")]
+        let http = BlockingHttp::with_tls(&config.address, USER_AGENT, MAX_BODY, &config.tls);
+        #[cfg(not(feature = "tls"))]
+        let http = BlockingHttp::new(&config.address, USER_AGENT, MAX_BODY);
+        Self::with_transport(config, http.map_err(http::refused)?)
     }
 
     /// A client over a transport of the application's.

@@ -2,13 +2,18 @@
 
 mod batch;
 mod combine;
-mod http;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
+use client_core::http::Http;
 use serde::Serialize;
 
-use super::{decode_error, exchange, read, retry::Attempts};
+use super::{
+    decode_error, exchange,
+    http::{MAX_BODY, USER_AGENT, received, refused, request},
+    read,
+    retry::Attempts,
+};
 use crate::{
     config::Config,
     error::Error,
@@ -20,7 +25,6 @@ use crate::{
     },
 };
 use combine::Combiner;
-use http::Http;
 
 /// A client of one server for async programs on tokio; a clone is cheap and shares
 /// its connections.
@@ -67,7 +71,13 @@ impl AsyncClient {
     /// [`Error::Config`] naming the option that cannot be used.
     pub fn new(config: Config) -> Result<Self, Error> {
         let base = config.validate()?;
-        let http = Http::new(&config, &base)?;
+        // A call has a deadline over everything.
+        let dialer = ws_core::Dialer::new().timeout(config.timeout);
+        #[cfg(feature = "tls")]
+        let http = Http::with_tls(dialer, &base, USER_AGENT, MAX_BODY, &config.tls);
+        #[cfg(not(feature = "tls"))]
+        let http = Http::new(dialer, &base, USER_AGENT, MAX_BODY);
+        let http = http.map_err(refused)?;
         Ok(Self { calls: Arc::new(Calls { config, base, http }), combiner: Combiner::default() })
     }
 
@@ -197,8 +207,8 @@ impl Calls {
         timeout: Duration,
     ) -> Result<Vec<Outcome>, Error> {
         let exchange = exchange::begin(&self.config, &self.base, commands, parallel);
-        let incoming = self.http.send(exchange.outgoing(timeout)).await;
-        exchange.end(incoming)
+        let answer = self.http.send(request(&exchange.outgoing(timeout))).await;
+        exchange.end(received(answer))
     }
 }
 

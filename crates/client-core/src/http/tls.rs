@@ -3,48 +3,69 @@
 
 use std::{fmt, sync::Arc};
 
-#[cfg(feature = "tokio")]
-mod unverified;
-
 use rustls::{RootCertStore, crypto::CryptoProvider, pki_types::CertificateDer};
-#[cfg(feature = "blocking")]
+#[cfg(feature = "http-blocking")]
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
-use crate::error::Error;
+use super::HttpOptionError;
 
+/// Whom to trust, and with which cryptography.
 #[derive(Clone, Default)]
-pub(crate) struct Tls {
-    /// The caller's; with one of them, the default ones are not trusted.
-    pub(crate) roots: Vec<Vec<u8>>,
-    pub(crate) provider: Option<Arc<CryptoProvider>>,
-    pub(crate) unverified: bool,
+pub struct Tls {
+    roots: Vec<Vec<u8>>,
+    provider: Option<Arc<CryptoProvider>>,
+    unverified: bool,
 }
 
 impl Tls {
-    /// Whoever brings the cryptography, once everything has been checked that would
-    /// otherwise fail, or be left out without a word, at the first connection.
-    fn check(&self) -> Result<Arc<CryptoProvider>, Error> {
+    /// Trusts this authority (a certificate in DER form), and no longer the default
+    /// ones; may be called for several.
+    pub fn add_root(&mut self, der: impl Into<Vec<u8>>) {
+        self.roots.push(der.into());
+    }
+
+    /// Takes the cryptography from `provider`.
+    pub fn set_provider(&mut self, provider: Arc<CryptoProvider>) {
+        self.provider = Some(provider);
+    }
+
+    /// Trusts anybody.
+    pub const fn dangerously_trust_anybody(&mut self) {
+        self.unverified = true;
+    }
+
+    /// Returns who brings the cryptography, once everything has been checked that
+    /// would otherwise fail, or be left out without a word, at the first connection.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpOptionError`]: `tls_provider` or `tls_root`.
+    pub fn check(&self) -> Result<Arc<CryptoProvider>, HttpOptionError> {
         let provider = self.provider.clone().or_else(installed).or_else(brought);
         let provider = provider.ok_or_else(|| {
-            Error::config("tls_provider", "nobody brings cryptography: enable ring or aws-lc-rs")
+            HttpOptionError::new(
+                "tls_provider",
+                "nobody brings cryptography: enable ring or aws-lc-rs",
+            )
         })?;
         let mut store = RootCertStore::empty();
         for root in &self.roots {
             let added = store.add(CertificateDer::from(root.as_slice()));
-            added.map_err(|e| Error::config("tls_root", format!("it cannot be read: {e}")))?;
+            added
+                .map_err(|e| HttpOptionError::new("tls_root", format!("it cannot be read: {e}")))?;
         }
         let trusts_somebody = cfg!(any(feature = "webpki-roots", feature = "platform-verifier"));
         if self.roots.is_empty() && !trusts_somebody && !self.unverified {
             let reason =
                 "nobody to trust: enable webpki-roots or platform-verifier, or give a root";
-            return Err(Error::config("tls_root", reason));
+            return Err(HttpOptionError::new("tls_root", reason));
         }
         Ok(provider)
     }
 
-    /// For the blocking client.
-    #[cfg(feature = "blocking")]
-    pub(crate) fn for_ureq(&self) -> Result<TlsConfig, Error> {
+    /// For a blocking client.
+    #[cfg(feature = "http-blocking")]
+    pub(super) fn for_ureq(&self) -> Result<TlsConfig, HttpOptionError> {
         let provider = self.check()?;
         let roots = match self.roots.is_empty() {
             true => default_roots(),
@@ -61,13 +82,18 @@ impl Tls {
             .build())
     }
 
-    /// For the async client.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn for_dialing(&self) -> Result<ws_core::Tls, Error> {
+    /// For what is dialed by ws-core.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpOptionError`]: `tls_provider` or `tls_root`.
+    #[cfg(feature = "http")]
+    pub fn for_dialing(&self) -> Result<ws_core::Tls, HttpOptionError> {
         let provider = self.check()?;
         if self.unverified {
-            let config = unverified::config(provider)
-                .map_err(|e| Error::config("tls_provider", format!("it cannot be used: {e}")))?;
+            let config = super::unverified::config(provider).map_err(|e| {
+                HttpOptionError::new("tls_provider", format!("it cannot be used: {e}"))
+            })?;
             return Ok(ws_core::Tls::with_rustls(config.into()));
         }
         let tls = ws_core::Tls::new().provider(provider);
@@ -92,7 +118,7 @@ fn brought() -> Option<Arc<CryptoProvider>> {
 
 /// The operating system's word comes before built-in roots. That there is one of
 /// the two has been checked.
-#[cfg(feature = "blocking")]
+#[cfg(feature = "http-blocking")]
 fn default_roots() -> RootCerts {
     match cfg!(feature = "platform-verifier") {
         true => RootCerts::PlatformVerifier,
@@ -101,8 +127,8 @@ fn default_roots() -> RootCerts {
 }
 
 /// Whether TLS did not come about: nothing was sent.
-#[cfg(feature = "blocking")]
-pub(crate) fn is_refusal(error: &std::io::Error) -> bool {
+#[cfg(feature = "http-blocking")]
+pub(super) fn is_refusal(error: &std::io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     inner.is_some_and(|e| {
         use rustls::Error as E;
