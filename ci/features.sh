@@ -3,7 +3,7 @@
 # build where there is no operating system.
 set -euo pipefail
 export RUSTFLAGS="-D warnings"
-for package in ws-core realtime-client-core satori-rtm cent; do
+for package in ws-core realtime-client-core satori-rtm stream-sea cent; do
   cargo check --quiet --package "$package" --no-default-features
   cargo check --quiet --package "$package"
 done
@@ -20,7 +20,10 @@ done
 for features in blocking tokio tokio,ring,webpki-roots; do
   cargo check --quiet --package cent --no-default-features --features "${features//,/ }"
 done
-for features in cent satori-rtm; do
+for features in client blocking jwt gzip,client tls tls,client tls,blocking ring,webpki-roots,client,blocking; do
+  cargo check --quiet --package stream-sea --no-default-features --features "${features//,/ }"
+done
+for features in cent satori-rtm stream-sea; do
   cargo check --quiet --package realtime-sandbox --no-default-features --features "$features"
 done
 # Nobody brings cryptography: an error, not a panic.
@@ -28,5 +31,6 @@ cargo test --quiet --package ws-core --no-default-features --features tls --test
 echo "feature choices: all build"
 target=wasm32-unknown-unknown
 rustup target list --installed | grep -qx "$target" || rustup target add "$target"
-cargo build --quiet --package ws-core --package satori-rtm --package cent --no-default-features --target "$target"
+cargo build --quiet --package ws-core --package satori-rtm --package stream-sea --package cent \
+  --no-default-features --target "$target"
 echo "$target: the cores build"

@@ -100,6 +100,7 @@ impl Context {
             "client-core" => "realtime-client-core",
             "sandbox" => "realtime-sandbox",
             "satori-rtm" => "satori-rtm",
+            "stream-sea" => "stream-sea",
             "ws-core" => "ws-core",
             _ => {
                 let known = self.folders()?.join(", ");

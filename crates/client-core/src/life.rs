@@ -63,6 +63,11 @@ pub enum Event<E> {
         /// What it said.
         cause: E,
     },
+    /// The service sent what means nothing; the connection is kept.
+    Warning {
+        /// What was wrong with it.
+        cause: E,
+    },
     /// Something was dropped to keep within a bound.
     Dropped {
         /// What.

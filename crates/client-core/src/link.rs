@@ -235,6 +235,15 @@ impl<R, E: LinkError> Link<R, E> {
         std::mem::take(&mut self.starting)
     }
 
+    /// Leaves a connection that works for a new one, at once.
+    pub fn renew(&mut self, now: Instant) {
+        if self.is_live() {
+            self.hang_up(true);
+            self.monitor.tell(Event::Disconnected { cause: None });
+            self.begin(now);
+        }
+    }
+
     /// Gives the connection up; [`lost`](Self::lost) says why.
     pub fn hang_up(&mut self, graceful: bool) {
         if self.has_connection() {

@@ -10,7 +10,7 @@ use realtime_sandbox::{Engine, Sandbox};
 use serde_json::json;
 
 /// The servers that this program knows.
-const NAMES: [&str; 2] = ["satori-rtm", "cent"];
+const NAMES: [&str; 3] = ["satori-rtm", "stream-sea", "cent"];
 
 /// Local servers of realtime protocols, for development and tests.
 ///
@@ -71,11 +71,12 @@ async fn start(options: &Options) -> io::Result<Sandbox> {
 fn announce(sandbox: &Sandbox, as_json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if as_json {
-        let all: serde_json::Map<_, _> = [satori_rtm_keys(sandbox), cent_keys(sandbox)]
-            .into_iter()
-            .flatten()
-            .map(|(name, keys)| (name.to_owned(), keys))
-            .collect();
+        let all: serde_json::Map<_, _> =
+            [satori_rtm_keys(sandbox), stream_sea_keys(sandbox), cent_keys(sandbox)]
+                .into_iter()
+                .flatten()
+                .map(|(name, keys)| (name.to_owned(), keys))
+                .collect();
         writeln!(out, "{}", serde_json::Value::Object(all))?;
         return out.flush();
     }
@@ -86,6 +87,15 @@ fn announce(sandbox: &Sandbox, as_json: bool) -> io::Result<()> {
         writeln!(out, "  role       {}, secret {}", rtm.role(), rtm.role_secret())?;
         writeln!(out, "  restricted {}", rtm.restricted_channel())?;
         writeln!(out, "  Config::new({:?}, {:?})", rtm.url(), rtm.appkey())?;
+        writeln!(out)?;
+    }
+    if sandbox.stream_sea().address().is_some() {
+        let sea = sandbox.stream_sea();
+        let (port, id, secret) = (sea.port(), sea.client_id(), sea.client_secret());
+        writeln!(out, "stream-sea   http://127.0.0.1:{port}")?;
+        writeln!(out, "  client     {id}, secret {secret}")?;
+        let credentials = format!("Credentials::basic({id:?}, {secret:?})");
+        writeln!(out, "  Config::new(\"127.0.0.1\", {port}, {credentials})")?;
         writeln!(out)?;
     }
     if sandbox.centrifugo().address().is_some() {
@@ -115,6 +125,18 @@ fn satori_rtm_keys(sandbox: &Sandbox) -> Keys {
         "restricted_channel": rtm.restricted_channel(),
     });
     Some(("satori-rtm", keys))
+}
+
+fn stream_sea_keys(sandbox: &Sandbox) -> Keys {
+    let sea = sandbox.stream_sea();
+    let address = sea.address()?;
+    let keys = json!({
+        "host": address.ip().to_string(),
+        "port": address.port(),
+        "client_id": sea.client_id(),
+        "client_secret": sea.client_secret(),
+    });
+    Some(("stream-sea", keys))
 }
 
 fn cent_keys(sandbox: &Sandbox) -> Keys {

@@ -84,6 +84,27 @@ where
     });
 }
 
+/// What who comes by another name is told.
+pub(crate) const LOOPBACK_ONLY: &str = "this development server answers to loopback names only\n";
+
+/// Reads until it is clear whether a request begins with `wanted`; gives the stream
+/// back whole.
+#[cfg(any(feature = "cent", feature = "stream-sea"))]
+pub(crate) async fn sniff(mut io: Io, wanted: &str) -> io::Result<(bool, Io)> {
+    use tokio::io::AsyncReadExt;
+    let mut first = Vec::with_capacity(wanted.len());
+    let mut byte = [0];
+    while first.len() < wanted.len() && wanted.as_bytes().starts_with(&first) {
+        if io.read(&mut byte).await? == 0 {
+            break;
+        }
+        first.extend_from_slice(&byte);
+    }
+    let found = first == wanted.as_bytes();
+    let (reader, writer) = tokio::io::split(io);
+    Ok((found, Box::new(tokio::io::join(io::Cursor::new(first).chain(reader), writer))))
+}
+
 /// Whether `host`, of a request's header, is this machine. A page in a browser
 /// can reach a loopback port under a name of its own.
 pub(crate) fn is_loopback(host: &str) -> bool {

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-#[cfg(not(any(feature = "cent", feature = "satori-rtm")))]
+#[cfg(not(any(feature = "cent", feature = "satori-rtm", feature = "stream-sea")))]
 compile_error!("a sandbox needs a server: enable the feature of a protocol");
 
 mod auditor;
@@ -18,6 +18,9 @@ mod centrifugo;
 #[cfg(feature = "satori-rtm")]
 mod rtm;
 
+#[cfg(feature = "stream-sea")]
+mod sea;
+
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -25,6 +28,8 @@ mod tls;
 pub use crate::centrifugo::{CentrifugoConfig, CentrifugoServer, ChannelOptions};
 #[cfg(feature = "satori-rtm")]
 pub use crate::rtm::{RtmConfig, RtmServer};
+#[cfg(feature = "stream-sea")]
+pub use crate::sea::{StreamSeaConfig, StreamSeaServer};
 #[cfg(feature = "tls")]
 pub use crate::tls::Authority;
 pub use crate::{

@@ -7,11 +7,15 @@ use crate::centrifugo::{CentrifugoConfig, CentrifugoServer};
 use crate::engine::Engine;
 #[cfg(feature = "satori-rtm")]
 use crate::rtm::{RtmConfig, RtmServer};
+#[cfg(feature = "stream-sea")]
+use crate::sea::{StreamSeaConfig, StreamSeaServer};
 
 /// The servers that there are, by the names of their clients' crates.
 const SERVERS: &[&str] = &[
     #[cfg(feature = "satori-rtm")]
     "satori-rtm",
+    #[cfg(feature = "stream-sea")]
+    "stream-sea",
     #[cfg(feature = "cent")]
     "cent",
 ];
@@ -39,6 +43,8 @@ pub struct Builder {
     centrifugo: CentrifugoConfig,
     #[cfg(feature = "satori-rtm")]
     rtm: RtmConfig,
+    #[cfg(feature = "stream-sea")]
+    stream_sea: StreamSeaConfig,
 }
 
 impl Builder {
@@ -56,7 +62,8 @@ impl Builder {
         self
     }
 
-    /// Starts only the servers of these names: `satori-rtm`, `cent`. Default all.
+    /// Starts only the servers of these names: `satori-rtm`, `stream-sea`, `cent`.
+    /// Default all.
     #[must_use]
     pub fn only<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.only = Some(names.into_iter().map(Into::into).collect());
@@ -76,6 +83,14 @@ impl Builder {
     #[must_use]
     pub fn rtm(mut self, config: RtmConfig) -> Self {
         self.rtm = config;
+        self
+    }
+
+    /// Sets keys, streams and limits of the Stream-sea server.
+    #[cfg(feature = "stream-sea")]
+    #[must_use]
+    pub fn stream_sea(mut self, config: StreamSeaConfig) -> Self {
+        self.stream_sea = config;
         self
     }
 
@@ -106,11 +121,21 @@ impl Builder {
             }
             server
         };
+        #[cfg(feature = "stream-sea")]
+        let stream_sea = {
+            let server = StreamSeaServer::new(self.stream_sea.clone(), self.engine);
+            if let Some(port) = self.port_of("stream-sea") {
+                server.listen(port).await?;
+            }
+            server
+        };
         Ok(Sandbox {
             #[cfg(feature = "satori-rtm")]
             rtm,
             #[cfg(feature = "cent")]
             centrifugo,
+            #[cfg(feature = "stream-sea")]
+            stream_sea,
         })
     }
 
@@ -129,6 +154,8 @@ pub struct Sandbox {
     rtm: RtmServer,
     #[cfg(feature = "cent")]
     centrifugo: CentrifugoServer,
+    #[cfg(feature = "stream-sea")]
+    stream_sea: StreamSeaServer,
 }
 
 impl Sandbox {
@@ -161,5 +188,13 @@ impl Sandbox {
     #[must_use]
     pub const fn rtm(&self) -> &RtmServer {
         &self.rtm
+    }
+
+    /// Returns the Stream-sea server; its [`StreamSeaServer::address`] is `None` if it
+    /// was not to be started.
+    #[cfg(feature = "stream-sea")]
+    #[must_use]
+    pub const fn stream_sea(&self) -> &StreamSeaServer {
+        &self.stream_sea
     }
 }

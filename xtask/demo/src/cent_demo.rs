@@ -54,7 +54,7 @@ pub(crate) async fn local(narrator: &Narrator) -> Result<Row, String> {
     let (published, received) = tokio::join!(demo.publish(&publisher), subscriber.run(socket));
     let recovered = [received?, published?].concat();
     let cuts = proxies.iter().map(|proxy| proxy.faults().struck()).sum();
-    Ok(Row { name: "cent", verdict: auditor.verdict(), cuts, recovered })
+    Ok(Row { name: "cent", verdict: auditor.verdict(), cuts, recovered, resumes: true })
 }
 
 struct Demo<'d> {

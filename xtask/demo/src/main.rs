@@ -6,6 +6,7 @@
 mod cent_demo;
 mod report;
 mod satori_rtm_demo;
+mod stream_sea_demo;
 
 use std::process::ExitCode;
 
@@ -13,7 +14,7 @@ use clap::Parser;
 use report::{Narrator, Row};
 
 /// The SDKs that there are.
-const NAMES: [&str; 2] = ["satori-rtm", "cent"];
+const NAMES: [&str; 3] = ["satori-rtm", "stream-sea", "cent"];
 
 /// A publisher and a subscriber of every SDK against local servers, each
 /// connection cut once.
@@ -62,13 +63,13 @@ async fn main() -> ExitCode {
 
 async fn run(name: &'static str, options: &mut Options) -> Result<Row, String> {
     let narrator = Narrator::new(name);
-    if name == "cent" {
-        if options.url.is_some() {
-            return Err("it runs on the local server only; cargo xtask interop cent runs \
-                        its suite on a real one"
-                .into());
-        }
-        return cent_demo::local(&narrator).await;
+    if name != "satori-rtm" && options.url.is_some() {
+        return Err("it runs on the local server only".into());
+    }
+    match name {
+        "cent" => return cent_demo::local(&narrator).await,
+        "stream-sea" => return stream_sea_demo::local(&narrator).await,
+        _ => {}
     }
     let row = match (options.url.take(), options.appkey.take()) {
         (Some(url), Some(appkey)) => {

@@ -46,7 +46,7 @@ pub(crate) async fn local(narrator: &Narrator) -> Result<Row, Error> {
     let demo = Demo { narrator, auditor, acknowledged_is_received: false };
     let (verdict, recovered) = demo.run(configs).await?;
     let cuts = proxies.iter().map(|proxy| proxy.faults().struck()).sum();
-    Ok(Row { name: "satori-rtm", verdict, cuts, recovered })
+    Ok(Row { name: "satori-rtm", verdict, cuts, recovered, resumes: true })
 }
 
 /// Against a server of the user's. The cuts are made on our side of the socket.
@@ -80,7 +80,7 @@ pub(crate) async fn at(
     let demo = Demo { narrator, auditor: Auditor::default(), acknowledged_is_received: true };
     let (verdict, recovered) = demo.run(configs).await?;
     let cuts = all.iter().map(Faults::struck).sum();
-    Ok(Row { name: "satori-rtm", verdict, cuts, recovered })
+    Ok(Row { name: "satori-rtm", verdict, cuts, recovered, resumes: true })
 }
 
 struct Demo<'n> {

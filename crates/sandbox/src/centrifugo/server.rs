@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    io::{self, Cursor},
+    io,
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
@@ -20,7 +20,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncReadExt, DuplexStream};
+use tokio::io::DuplexStream;
 
 use super::{
     client::converse,
@@ -42,7 +42,8 @@ const PIPE: usize = 64 << 10;
 /// Where clients open their WebSockets.
 const WEBSOCKET: &str = "/connection/websocket";
 
-const LOOPBACK_ONLY: &str = "this development server answers to loopback names only\n";
+/// How an opening request begins.
+const OPENING: &str = "GET /connection/websocket";
 
 /// A message of a client, its envelope included.
 const MAX_MESSAGE: usize = 64 << 10;
@@ -172,7 +173,7 @@ impl Serve for Shared {
 
     async fn serve(&self, io: Io) {
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
-        let first = tokio::time::timeout(self.config.handshake, first_bytes(io));
+        let first = tokio::time::timeout(self.config.handshake, door::sniff(io, OPENING));
         let Ok(Ok((is_websocket, io))) = first.await else { return };
         match is_websocket {
             true => self.serve_client(number, io).await,
@@ -243,27 +244,11 @@ impl Shared {
     }
 }
 
-/// Reads until it is clear what is asked for; gives the stream back whole.
-async fn first_bytes(mut io: Io) -> io::Result<(bool, Io)> {
-    let wanted = format!("GET {WEBSOCKET}");
-    let mut first = Vec::with_capacity(wanted.len());
-    let mut byte = [0];
-    while first.len() < wanted.len() && wanted.as_bytes().starts_with(&first) {
-        if io.read(&mut byte).await? == 0 {
-            break;
-        }
-        first.extend_from_slice(&byte);
-    }
-    let is_websocket = first == wanted.as_bytes();
-    let (reader, writer) = tokio::io::split(io);
-    Ok((is_websocket, Box::new(tokio::io::join(Cursor::new(first).chain(reader), writer))))
-}
-
 /// JSON is what is spoken without a choice.
 fn judge(opening: &Opening) -> Result<Selected, Refusal> {
     let refuse = |status, body: &str| Err(Refusal { status, body: body.to_owned() });
     if !door::is_loopback(opening.host.as_deref().unwrap_or_default()) {
-        return refuse(403, LOOPBACK_ONLY);
+        return refuse(403, door::LOOPBACK_ONLY);
     }
     if opening.path != WEBSOCKET {
         return refuse(404, "404 page not found\n");
@@ -284,7 +269,7 @@ fn respond(reply: Reply, path: &str) -> Response<Full<Bytes>> {
         Reply::Status(status) => {
             let text = match status {
                 400 => "Bad Request\n",
-                403 => LOOPBACK_ONLY,
+                403 => door::LOOPBACK_ONLY,
                 404 => "404 page not found\n",
                 413 => "Request Entity Too Large\n",
                 500 => "Internal Server Error\n",

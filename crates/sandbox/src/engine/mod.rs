@@ -55,6 +55,10 @@ impl FromStr for Engine {
 
 /// What a client asks for when it opens a WebSocket.
 #[derive(Clone, Debug)]
+#[cfg_attr(
+    not(any(feature = "cent", feature = "satori-rtm")),
+    expect(dead_code, reason = "Stream-sea has one path, no query and no subprotocol")
+)]
 pub(crate) struct Opening {
     pub(crate) path: String,
     pub(crate) query: String,
@@ -127,11 +131,21 @@ impl Socket {
         }
     }
 
+    /// Sends a ping.
+    #[cfg(feature = "stream-sea")]
+    pub(crate) async fn ping(&mut self) -> Result<(), Gone> {
+        match self {
+            Self::WsCore(socket) => ws_core::ping(socket).await,
+            Self::Tungstenite(socket) => tungstenite::ping(socket).await,
+        }
+    }
+
     /// Closes with a code and a reason. A code that no close frame may hold ends
     /// the connection without one.
-    #[cfg(feature = "cent")]
+    #[cfg(any(feature = "cent", feature = "stream-sea"))]
     pub(crate) async fn close(self, code: u16, reason: &str) {
-        let is_sendable = matches!(code, 3000..=4999) && reason.len() <= 123;
+        let is_code = matches!(code, 1000..=1003 | 1007..=1013 | 3000..=4999);
+        let is_sendable = is_code && reason.len() <= 123;
         match self {
             _ if !is_sendable => {}
             Self::WsCore(socket) => ws_core::close(*socket, code, reason).await,

@@ -74,7 +74,12 @@ pub(super) async fn send(socket: &mut Stream, text: String) -> Result<(), Gone> 
     socket.send(Message::text(text)).await.map_err(|_| Gone)
 }
 
-#[cfg(feature = "cent")]
+#[cfg(feature = "stream-sea")]
+pub(super) async fn ping(socket: &mut Stream) -> Result<(), Gone> {
+    socket.send(Message::Ping(bytes::Bytes::new())).await.map_err(|_| Gone)
+}
+
+#[cfg(any(feature = "cent", feature = "stream-sea"))]
 pub(super) async fn close(mut socket: Stream, code: u16, reason: &str) {
     let frame = tokio_tungstenite::tungstenite::protocol::CloseFrame {
         code: code.into(),

@@ -1,9 +1,9 @@
 //! Our own engine.
 
-#[cfg(feature = "cent")]
+#[cfg(any(feature = "cent", feature = "stream-sea"))]
 use std::time::Duration;
 
-#[cfg(feature = "cent")]
+#[cfg(any(feature = "cent", feature = "stream-sea"))]
 use ::ws_core::{CloseCode, CloseFrame};
 use ::ws_core::{Connection, Limits, Message};
 
@@ -51,7 +51,12 @@ pub(super) async fn send(socket: &mut Connection<Io>, text: String) -> Result<()
     socket.send(&Message::text(text)).await.map_err(|_| Gone)
 }
 
-#[cfg(feature = "cent")]
+#[cfg(feature = "stream-sea")]
+pub(super) async fn ping(socket: &mut Connection<Io>) -> Result<(), Gone> {
+    socket.send(&Message::Ping(bytes::Bytes::new())).await.map_err(|_| Gone)
+}
+
+#[cfg(any(feature = "cent", feature = "stream-sea"))]
 pub(super) async fn close(mut socket: Connection<Io>, code: u16, reason: &str) {
     let frame = CloseFrame::new(CloseCode::new(code), reason.to_owned());
     // Whoever does not answer the frame is gone all the same.

@@ -173,7 +173,7 @@ impl Shared {
     fn judge(&self, opening: &Opening) -> Result<Selected, Refusal> {
         let refuse = |status, body: &str| Err(Refusal { status, body: body.to_owned() });
         if !door::is_loopback(opening.host.as_deref().unwrap_or_default()) {
-            return refuse(403, "this development server answers to loopback names only\n");
+            return refuse(403, door::LOOPBACK_ONLY);
         }
         if opening.path != "/v2" {
             return refuse(404, "the RTM endpoint is /v2?appkey=KEY\n");

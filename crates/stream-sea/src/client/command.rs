@@ -1,0 +1,61 @@
+//! What handles ask of their driver, and how they are answered.
+
+use client_core::{CloseReport, Writer};
+use tokio::sync::oneshot;
+
+use crate::{config::Subscribe, delivery::Delivery, error::Error};
+
+pub(super) type Replied = Result<(), Error>;
+
+/// Who waits for an answer.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Answer(oneshot::Sender<Replied>),
+    /// Somebody who waits for the end.
+    Report(oneshot::Sender<CloseReport>),
+    /// A subscription: if nobody is left to take it, it is undone.
+    Subscribed {
+        to: oneshot::Sender<Replied>,
+        serial: u64,
+    },
+}
+
+/// What a handle asks of its driver.
+#[derive(Debug)]
+pub(super) enum Command {
+    Start(Reply),
+    Stop(Reply),
+    Subscribe {
+        stream: String,
+        serial: u64,
+        options: Subscribe,
+        out: Writer<Delivery>,
+        to: oneshot::Sender<Replied>,
+    },
+    Close(Reply),
+}
+
+impl Reply {
+    /// Answers. Returns the subscription that nobody is left to take.
+    pub(super) fn send(self, result: Replied) -> Option<u64> {
+        match self {
+            // Who has gone does not want the answer.
+            Self::Answer(to) => {
+                let _gone = to.send(result);
+                None
+            }
+            Self::Report(_) => None,
+            Self::Subscribed { to, serial } => {
+                let subscribed = result.is_ok();
+                let gone = to.send(result).is_err();
+                (subscribed && gone).then_some(serial)
+            }
+        }
+    }
+
+    pub(super) fn report(self, report: CloseReport) {
+        if let Self::Report(to) = self {
+            let _gone = to.send(report);
+        }
+    }
+}
