@@ -10,12 +10,14 @@ fn config(server: &Server) -> Config {
 
 /// What each client makes of what the server says to a publish.
 fn publish(server: &Server) -> Vec<RequestError> {
-    let mut results = vec![Client::new(config(server)).unwrap().publish("a", &1)];
+    let blocking = Client::new(config(server)).unwrap().publish("a", &1);
     #[cfg(feature = "tokio")]
-    {
+    let results = {
         let client = cent::AsyncClient::new(config(server)).unwrap();
-        results.push(crate::sandbox::runtime().block_on(client.publish("a", &1)));
-    }
+        vec![blocking, crate::sandbox::runtime().block_on(client.publish("a", &1))]
+    };
+    #[cfg(not(feature = "tokio"))]
+    let results = vec![blocking];
     let error = |result: Result<_, Error>| match result {
         Err(Error::Request(error)) => error,
         other => panic!("{other:?}"),
