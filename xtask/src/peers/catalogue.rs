@@ -59,7 +59,7 @@ const fn python_cent(name: &'static str, needs: &'static [Need], language: Langu
     }
 }
 
-static PEERS: [Peer; 14] = [
+static PEERS: [Peer; 15] = [
     centrifugo(
         "centrifugo-v6",
         &[Need::ByPath { variable: "CENTRIFUGO_V6" }],
@@ -129,6 +129,16 @@ static PEERS: [Peer; 14] = [
         what: "the JavaScript SDK: runs on the sandbox, through one cut",
         needs: &[Need::Npm { pins: "satori_npm_sdk.txt" }],
         role: Role::Client { script: "satori_npm_sdk.js", language: Language::JavaScript },
+    },
+    Peer {
+        name: "python-client",
+        of: "stream-sea",
+        what: "the Python client: every function of it, and 1,000 messages both ways",
+        needs: &[Need::Venv {
+            alone: Some("stream_sea_python_client_no_deps.txt"),
+            pins: "stream_sea_python_client.txt",
+        }],
+        role: Role::Client { script: "stream_sea_python_client.py", language: Language::Python },
     },
     Peer {
         name: "tinyproxy",
