@@ -1,16 +1,16 @@
-//! `cargo xtask bench cent`: us and our peers in turn on this machine, with ratios.
+//! `cargo xtask bench CRATE`: us and our peers in turn on this machine, with ratios.
 //! The peers come from registries; nothing here is a test.
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 
 use crate::{
     context::{Context, Failure},
-    peers::{self, Life, NotUp},
+    peers::{self, Installed, Life, NotUp},
 };
 
 /// Clean builds of each side; the median counts.
@@ -19,27 +19,51 @@ const BUILDS: usize = 3;
 pub(crate) fn run(context: &Context, args: &[String]) -> Result<(), Failure> {
     match args {
         [name] if name == "cent" => cent(context),
-        _ => Err(Failure::usage("bench takes a crate that has one: cent")),
+        [name] if name == "stream-sea" => stream_sea(context),
+        _ => Err(Failure::usage("bench takes a crate that has one: cent, stream-sea")),
     }
 }
 
-fn cent(context: &Context) -> Result<(), Failure> {
-    eprintln!("building the official crate beside ours; this takes minutes the first time");
-    let manifest = "xtask/bench/cent/Cargo.toml";
+/// Builds the bench of a crate in release mode; returns the program.
+fn build(context: &Context, name: &str) -> Result<PathBuf, Failure> {
+    eprintln!("building the bench in release mode; this takes minutes the first time");
+    let manifest = format!("xtask/bench/{name}/Cargo.toml");
     let target = context.root.join("target/bench");
-    let mut build = context.command("cargo", &["build", "--release", "--manifest-path", manifest]);
+    let mut build = context.command("cargo", &["build", "--release", "--manifest-path", &manifest]);
     build.env("CARGO_TARGET_DIR", &target);
     succeed(&mut build, "the build of the bench")?;
-    let program = target.join("release/cent-bench");
-    let pycent = peers::find("cent-5.2")
-        .and_then(|peer| peers::install(context, peer).map_err(Failure::new));
-    if let Err(reason) = &pycent {
-        eprintln!("pycent: not run: {reason}");
+    Ok(target.join(format!("release/{name}-bench")))
+}
+
+/// A client from PyPI; told if it cannot be had.
+fn python(context: &Context, name: &str) -> Option<Installed> {
+    let found =
+        peers::find(name).and_then(|peer| peers::install(context, peer).map_err(Failure::new));
+    match found {
+        Ok(installed) => Some(installed),
+        Err(reason) => {
+            eprintln!("{name}: not run: {reason}");
+            None
+        }
     }
+}
+
+fn stream_sea(context: &Context) -> Result<(), Failure> {
+    let mut bench = Command::new(build(context, "stream-sea")?);
+    if let Some(installed) = python(context, "python-client") {
+        bench.env("SEA_PYTHON", installed.python());
+    }
+    succeed(&mut bench, "the bench")
+}
+
+fn cent(context: &Context) -> Result<(), Failure> {
+    let program = build(context, "cent")?;
+    let target = context.root.join("target/bench");
+    let pycent = python(context, "cent-5.2");
     let bench = |server: &[&str]| {
         let mut bench = Command::new(&program);
         bench.args(server);
-        if let Ok(installed) = &pycent {
+        if let Some(installed) = &pycent {
             bench.env("CENT_PYTHON", installed.python());
         }
         succeed(&mut bench, "the bench")
