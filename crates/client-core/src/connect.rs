@@ -96,7 +96,7 @@ impl ConnectError {
                 "something answers HTTP there, but not this service: check the port and the path"
             }
             (ConnectStep::Upgrade, None) => "check that the server speaks WebSocket there",
-            (ConnectStep::Auth, _) => "the server did not answer: check its load",
+            (ConnectStep::Auth, _) => "check whoever gives credentials, and the server's load",
         }
     }
 }

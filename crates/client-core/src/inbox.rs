@@ -76,6 +76,7 @@ pub fn inbox<T>(limits: InboxLimits, overflow: Overflow) -> (Writer<T>, Reader<T
         limits,
         overflow,
         items: VecDeque::new(),
+        notices: 0,
         bytes: 0,
         dropped: 0,
         closed: false,
@@ -86,11 +87,23 @@ pub fn inbox<T>(limits: InboxLimits, overflow: Overflow) -> (Writer<T>, Reader<T
     (Writer { shared: Arc::clone(&shared) }, Reader { shared })
 }
 
+/// Notices that wait to be read. More of them go where messages are dropped anyway.
+const MAX_NOTICES: usize = 16;
+
+#[derive(Debug)]
+struct Item<T> {
+    item: T,
+    bytes: usize,
+    /// About the stream: it is not dropped for a message.
+    is_notice: bool,
+}
+
 #[derive(Debug)]
 struct Shared<T> {
     limits: InboxLimits,
     overflow: Overflow,
-    items: VecDeque<(T, usize)>,
+    items: VecDeque<Item<T>>,
+    notices: usize,
     bytes: usize,
     /// Dropped since the consumer was last told; they lie before the front.
     dropped: u64,
@@ -113,8 +126,26 @@ impl<T> Shared<T> {
     }
 
     fn pop(&mut self) -> Option<T> {
-        let (item, bytes) = self.items.pop_front()?;
+        let Item { item, bytes, is_notice } = self.items.pop_front()?;
         self.bytes -= bytes;
+        self.notices -= usize::from(is_notice);
+        Some(item)
+    }
+
+    /// Drops the oldest message; returns how many that are. Notices stay, but not
+    /// without bound.
+    fn evict(&mut self) -> u64 {
+        if self.notices > MAX_NOTICES {
+            drop(self.pop_first(true));
+        }
+        u64::from(self.pop_first(false).is_some())
+    }
+
+    fn pop_first(&mut self, notice: bool) -> Option<T> {
+        let at = self.items.iter().position(|item| item.is_notice == notice)?;
+        let Item { item, bytes, is_notice } = self.items.remove(at)?;
+        self.bytes -= bytes;
+        self.notices -= usize::from(is_notice);
         Some(item)
     }
 }
@@ -147,13 +178,16 @@ impl<T> Writer<T> {
             Overflow::Error => {}
             Overflow::DropOldest => {
                 while shared.would_overflow(bytes) {
-                    drop(shared.pop());
-                    dropped += 1;
+                    match shared.evict() {
+                        // Nothing but notices is left.
+                        0 => break,
+                        evicted => dropped += evicted,
+                    }
                 }
                 shared.dropped += dropped;
             }
         }
-        shared.items.push_back((item, bytes));
+        shared.items.push_back(Item { item, bytes, is_notice: false });
         shared.bytes += bytes;
         wake(shared, |s| s.reader.take());
         Ok(dropped)
@@ -164,9 +198,10 @@ impl<T> Writer<T> {
     /// notice in: notices in a row then cost one place.
     pub fn push_notice(&self, notice: T, merge: impl FnOnce(&mut T, &T) -> bool) {
         let mut shared = lock(&self.shared);
-        let merged = shared.items.back_mut().is_some_and(|(last, _)| merge(last, &notice));
+        let merged = shared.items.back_mut().is_some_and(|last| merge(&mut last.item, &notice));
         if !merged {
-            shared.items.push_back((notice, 0));
+            shared.items.push_back(Item { item: notice, bytes: 0, is_notice: true });
+            shared.notices += 1;
         }
         wake(shared, |s| s.reader.take());
     }
@@ -227,7 +262,7 @@ impl<T> Drop for Reader<T> {
         let mut shared = lock(&self.shared);
         shared.abandoned = true;
         let items = std::mem::take(&mut shared.items);
-        shared.bytes = 0;
+        (shared.bytes, shared.notices) = (0, 0);
         wake(shared, |s| s.writer.take());
         // Destructors of the application run outside the lock.
         drop(items);
@@ -292,6 +327,31 @@ mod tests {
             assert_eq!(recv(&mut reader), Poll::Ready(Some(Received::Item(n))));
         }
         assert_eq!(recv(&mut reader), Poll::Pending);
+    }
+
+    #[test]
+    fn a_notice_is_not_dropped_for_a_message() {
+        let (writer, mut reader) = inbox(LIMITS, Overflow::DropOldest);
+        for n in 1..=2 {
+            assert_eq!(writer.push(n, 1), Ok(0));
+        }
+        writer.push_notice(-1, |_, _| false);
+        let dropped: u64 = (7..10).map(|n| writer.push(n, 1).unwrap()).sum();
+        assert_eq!(dropped, 3);
+        assert_eq!(recv(&mut reader), Poll::Ready(Some(Received::Dropped(3))));
+        assert_eq!(recv(&mut reader), Poll::Ready(Some(Received::Item(-1))));
+        for n in 8..10 {
+            assert_eq!(recv(&mut reader), Poll::Ready(Some(Received::Item(n))));
+        }
+        for _ in 0..1000 {
+            writer.push_notice(-1, |_, _| false);
+            writer.push(1, 1).unwrap();
+        }
+        let mut waiting = 0;
+        while let Poll::Ready(Some(_)) = recv(&mut reader) {
+            waiting += 1;
+        }
+        assert!(waiting < 30, "{waiting}");
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl BlockingClient {
     /// [`publish`](Self::publish).
     pub fn define_stream(&self, schema: &SchemaDefinition) -> Result<Defined, Error> {
         let call = calls::define(schema)?;
-        let before = self.describe_stream(&schema.name)?;
+        let before = calls::before(self.describe_stream(&schema.name))?;
         self.call(&call)?;
         calls::defined(schema, before)
     }

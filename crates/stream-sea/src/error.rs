@@ -4,8 +4,6 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use client_core::{Advice, ConnectError, ErrorKind, LinkError};
 
-use crate::schema::Violation;
-
 type Source = Arc<dyn StdError + Send + Sync>;
 
 /// An operation failed.
@@ -42,8 +40,6 @@ pub enum Error {
         /// The service may have carried the call out.
         in_doubt: bool,
     },
-    /// The payload does not fit the schema that it was held against.
-    Invalid(Vec<Violation>),
     /// The client is closed or stopped.
     Closed,
     /// A call that cannot be made here or now.
@@ -65,6 +61,7 @@ pub struct ProtocolError {
     pub code: &'static str,
     /// What was received, shortened.
     pub detail: String,
+    pub(crate) in_doubt: bool,
 }
 
 /// What the service said when it refused.
@@ -82,13 +79,15 @@ pub struct Refusal {
     pub errors: Vec<String>,
     /// How long the service asks to be left alone, if it said so.
     pub retry_after: Option<Duration>,
+    pub(crate) in_doubt: bool,
 }
 
 impl Refusal {
     pub(crate) fn new(action: &'static str, message: &str) -> Self {
         // It comes from the network and may end up on a terminal.
         let message = shortened(message);
-        Self { action, status: None, message, errors: Vec::new(), retry_after: None }
+        let (status, errors, retry_after) = (None, Vec::new(), None);
+        Self { action, status, message, errors, retry_after, in_doubt: false }
     }
 
     /// Whether trying again cannot help.
@@ -115,7 +114,7 @@ impl ProtocolError {
     /// escaped: it comes from the network and may end up on a terminal.
     pub(crate) fn new(code: &'static str, detail: &str) -> Self {
         let detail = detail.chars().take(200).flat_map(char::escape_debug).collect();
-        Self { code, detail }
+        Self { code, detail, in_doubt: false }
     }
 }
 
@@ -147,7 +146,7 @@ impl Error {
             Self::Refused(_) => ErrorKind::Refused,
             Self::Timeout { .. } => ErrorKind::Timeout,
             Self::Closed => ErrorKind::Closed,
-            Self::Invalid(_) | Self::Misuse { .. } => ErrorKind::Misuse,
+            Self::Misuse { .. } => ErrorKind::Misuse,
         }
     }
 
@@ -163,7 +162,6 @@ impl Error {
             Self::Protocol(error) => error.code,
             Self::Refused(refusal) => refusal.action,
             Self::Timeout { .. } => "timeout",
-            Self::Invalid(_) => "payload",
             Self::Closed => "closed",
             Self::Misuse { code, .. } => code,
         }
@@ -175,8 +173,8 @@ impl Error {
     pub const fn is_in_doubt(&self) -> bool {
         match self {
             Self::Transport { in_doubt, .. } | Self::Timeout { in_doubt } => *in_doubt,
-            Self::Protocol(_) => true,
-            Self::Refused(refusal) => matches!(refusal.status, Some(500..)),
+            Self::Protocol(error) => error.in_doubt,
+            Self::Refused(refusal) => refusal.in_doubt,
             _ => false,
         }
     }
@@ -191,7 +189,7 @@ impl Error {
             | Self::Protocol(_)
             | Self::Timeout { .. } => true,
             Self::Refused(refusal) => !refusal.is_final(),
-            Self::Config { .. } | Self::Closed | Self::Invalid(_) | Self::Misuse { .. } => false,
+            Self::Config { .. } | Self::Closed | Self::Misuse { .. } => false,
         }
     }
 
@@ -244,10 +242,6 @@ impl fmt::Display for Error {
             Self::Protocol(error) => error.fmt(f),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Timeout { .. } => f.write_str("no answer in time"),
-            Self::Invalid(violations) => {
-                f.write_str("the payload does not fit the schema")?;
-                violations.first().map_or(Ok(()), |first| write!(f, ": {first}"))
-            }
             Self::Closed => f.write_str("the client is closed"),
             Self::Misuse { reason, .. } => f.write_str(reason),
         }

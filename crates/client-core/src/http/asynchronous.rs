@@ -201,7 +201,7 @@ impl Http {
             request = request.header(*name, value);
         }
         let body = outgoing.body.unwrap_or_default();
-        if body.is_empty() && matches!(outgoing.method, "PUT" | "POST") {
+        if body.is_empty() && matches!(outgoing.method, "PUT" | "POST" | "DELETE") {
             request = request.header(CONTENT_LENGTH, "0");
         }
         request.body(Full::from(body.to_owned())).map_err(HttpError::never_sent)

@@ -11,7 +11,7 @@ use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
 };
-use ws_core::Message;
+use ws_core::{Message, MessageRef};
 
 use super::{Broken, Input, Machine, Opening, Socket, Transmit};
 use crate::link::LinkOrder;
@@ -65,7 +65,8 @@ enum Wake<M: Machine> {
     Dropped,
     Timeout,
     Opened(Result<(Socket, M::Greeting), M::Error>),
-    Received(Result<Option<Message>, ws_core::Error>),
+    /// The socket gives nothing more: it is closed, or has failed.
+    Ended(Result<(), ws_core::Error>),
     Room,
     Parted,
 }
@@ -100,7 +101,7 @@ impl<M: Machine> Driver<M> {
                     self.socket = Slot::Empty;
                     self.machine.refused(now(), error);
                 }
-                Wake::Received(received) => self.handle_received(received),
+                Wake::Ended(ended) => self.handle_end(ended),
                 Wake::Room => {}
                 Wake::Parted => self.parting = None,
             }
@@ -148,18 +149,10 @@ impl<M: Machine> Driver<M> {
         self.machine.handle_timeout(now());
     }
 
-    fn handle_received(&mut self, received: Result<Option<Message>, ws_core::Error>) {
-        let now = now();
+    fn handle_end(&mut self, ended: Result<(), ws_core::Error>) {
         self.heard.at = None;
-        let cause = match received {
-            Ok(Some(Message::Text(text))) => {
-                return self.machine.handle_input(now, Input::Text(&text));
-            }
-            Ok(Some(Message::Binary(bytes))) => {
-                return self.machine.handle_input(now, Input::Binary(&bytes));
-            }
-            Ok(Some(_)) => return self.machine.handle_input(now, Input::Control),
-            Ok(None) => match std::mem::replace(&mut self.socket, Slot::Empty) {
+        let cause = match ended {
+            Ok(()) => match std::mem::replace(&mut self.socket, Slot::Empty) {
                 Slot::Open(socket) => Broken::Closed(socket.close_frame().cloned()),
                 Slot::Empty | Slot::Opening(_) => return,
             },
@@ -173,7 +166,7 @@ impl<M: Machine> Driver<M> {
                 Broken::Failed(error)
             }
         };
-        self.machine.broken(now, cause);
+        self.machine.broken(now(), cause);
     }
 
     fn carry_out(&mut self) {
@@ -237,6 +230,9 @@ impl<M: Machine> Driver<M> {
     }
 }
 
+/// Messages that are taken at one go, before commands and time have their turn.
+const AT_ONE_GO: usize = 64;
+
 /// Reads, unless a slow consumer keeps us from it, and writes in any case.
 fn poll_socket<M: Machine>(
     machine: &mut M,
@@ -245,22 +241,42 @@ fn poll_socket<M: Machine>(
     starved: bool,
     cx: &mut Context<'_>,
 ) -> Poll<Wake<M>> {
-    let blocked = machine.is_blocked();
-    if blocked && machine.poll_room(now(), cx).is_ready() {
+    if machine.is_blocked() && machine.poll_room(now(), cx).is_ready() {
         return Poll::Ready(Wake::Room);
     }
     if starved && let Poll::Ready(room) = socket.poll_room(cx) {
-        return Poll::Ready(room.map_or_else(|e| Wake::Received(Err(e)), |()| Wake::Room));
+        return Poll::Ready(room.map_or_else(|e| Wake::Ended(Err(e)), |()| Wake::Room));
     }
-    if !blocked {
-        let received = socket.poll_next(cx).map(Wake::Received);
-        if heard.bytes != socket.received() {
-            *heard = Heard { bytes: socket.received(), at: Some(now()) };
+    let mut now_of_all = None;
+    for _ in 0..AT_ONE_GO {
+        if machine.is_blocked() || machine.has_order() {
+            break;
         }
-        return received;
+        let input = match socket.poll_next_ref(cx) {
+            Poll::Ready(Ok(Some(MessageRef::Text(text)))) => Input::Text(text),
+            Poll::Ready(Ok(Some(MessageRef::Binary(bytes)))) => Input::Binary(bytes),
+            Poll::Ready(Ok(Some(_))) => Input::Control,
+            Poll::Ready(Ok(None)) => return Poll::Ready(Wake::Ended(Ok(()))),
+            Poll::Ready(Err(error)) => return Poll::Ready(Wake::Ended(Err(error))),
+            Poll::Pending => {
+                // Those of a message that is still arriving.
+                if heard.bytes != socket.received() {
+                    *heard = Heard { bytes: socket.received(), at: Some(now()) };
+                }
+                return match now_of_all {
+                    Some(_) => Poll::Ready(Wake::Room),
+                    None => Poll::Pending,
+                };
+            }
+        };
+        machine.handle_input(*now_of_all.get_or_insert_with(now), input);
+        heard.at = None;
+    }
+    if now_of_all.is_some() {
+        return Poll::Ready(Wake::Room);
     }
     match socket.poll_flush(cx) {
-        Poll::Ready(Err(error)) => Poll::Ready(Wake::Received(Err(error))),
+        Poll::Ready(Err(error)) => Poll::Ready(Wake::Ended(Err(error))),
         Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
     }
 }

@@ -5,6 +5,7 @@ mod driver;
 mod open;
 
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
@@ -28,8 +29,8 @@ pub enum Input<'a> {
     Control,
 }
 
-/// What is to be sent.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// What is to be sent. Its `Debug` hides the payload: it may hold a secret.
+#[derive(Clone, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "the kinds of WebSocket message")]
 pub enum Transmit {
     /// A text message.
@@ -38,6 +39,16 @@ pub enum Transmit {
     Binary(Vec<u8>),
     /// A ping.
     Ping,
+}
+
+impl fmt::Debug for Transmit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::Binary(bytes) => write!(f, "Binary({} bytes)", bytes.len()),
+            Self::Ping => f.write_str("Ping"),
+        }
+    }
 }
 
 /// How an open connection ended.

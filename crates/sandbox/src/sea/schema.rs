@@ -1,6 +1,9 @@
 //! Definitions of streams: their versions, their fields, and payloads.
 
-use std::{cmp::Ordering, collections::BTreeSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -49,7 +52,9 @@ impl Field {
 
 fn same(one: Option<&[Field]>, other: Option<&[Field]>) -> bool {
     let (one, other) = (one.unwrap_or_default(), other.unwrap_or_default());
-    one.len() == other.len() && one.iter().all(|field| other.iter().any(|o| field.same(o)))
+    let by_name: BTreeMap<&str, &Field> = other.iter().map(|f| (f.name.as_str(), f)).collect();
+    let same = |field: &Field| by_name.get(field.name.as_str()).is_some_and(|o| field.same(o));
+    one.len() == other.len() && one.iter().all(same)
 }
 
 /// Whether both have the same fields, in any order.
@@ -161,6 +166,9 @@ fn check(at: &str, fields: &[Field], object: &Map<String, Value>, errors: &mut V
             (kind, Some(Value::Array(elements))) if kind.starts_with("array<") => {
                 let kind = kind.trim_start_matches("array<").trim_end_matches('>');
                 for (n, element) in elements.iter().enumerate() {
+                    if errors.len() >= MAX_ERRORS {
+                        return;
+                    }
                     match (kind, element) {
                         ("object", Value::Object(object)) => {
                             check(&format!("{path}[{n}]."), inner, object, errors);

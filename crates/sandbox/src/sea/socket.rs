@@ -18,8 +18,9 @@ use crate::{
 
 /// Serves one subscriber to its end.
 pub(super) async fn converse(hub: &Arc<Hub>, log: &EventLog, number: u64, mut socket: Socket) {
+    let leaving = Leaving { hub, number };
     let end = run(hub, log, number, &mut socket).await;
-    hub.leave(number);
+    drop(leaving);
     let Some(Closing { code, reason, patient }) = end else { return };
     if patient {
         // The client has to close now, and the originals do not.
@@ -30,6 +31,18 @@ pub(super) async fn converse(hub: &Arc<Hub>, log: &EventLog, number: u64, mut so
     }
     // A client that does not take its close frame has gone by itself.
     let _closed = timeout(hub.config.handshake, socket.close(code, reason)).await;
+}
+
+/// Takes the subscriber out of its groups, whatever ends it.
+struct Leaving<'h> {
+    hub: &'h Hub,
+    number: u64,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.hub.leave(self.number);
+    }
 }
 
 const SLOW: Closing = Closing { code: 1013, reason: "the client does not read", patient: false };
@@ -51,13 +64,14 @@ async fn run(hub: &Arc<Hub>, log: &EventLog, number: u64, socket: &mut Socket) -
                         let outcome = session.handle(&text);
                         log.add(number, What::Received(outcome.action));
                         if let Some(reply) = outcome.reply {
-                            send(hub, log, number, socket, reply).await?;
+                            send(hub, log, number, socket, reply, until).await?;
                         }
                         match outcome.then {
                             Then::GoOn => None,
                             Then::Enter(receiver, left) => {
                                 orders = Some(receiver);
-                                until = left.map(|left| Instant::now() + left);
+                                // One that ends after the end of the clock never does.
+                                until = left.and_then(|left| Instant::now().checked_add(left));
                                 None
                             }
                             Then::Close(closing) => Some(closing),
@@ -73,7 +87,7 @@ async fn run(hub: &Arc<Hub>, log: &EventLog, number: u64, socket: &mut Socket) -
             }
             order = next(&mut orders) => match order {
                 Some(Order::Send(sent)) => {
-                    send(hub, log, number, socket, sent.text.clone()).await?;
+                    send(hub, log, number, socket, sent.text.clone(), until).await?;
                     None
                 }
                 Some(Order::Close(code, reason)) => {
@@ -107,16 +121,20 @@ struct Ping {
     unanswered: u32,
 }
 
-/// `None` if the client is gone, or takes nothing.
+/// `None` if the client is gone, takes nothing, or may not stay.
 async fn send(
     hub: &Hub,
     log: &EventLog,
     number: u64,
     socket: &mut Socket,
     text: String,
+    until: Option<Instant>,
 ) -> Option<()> {
     log.add(number, What::Sent("message".into()));
-    timeout(hub.config.send, socket.send(text)).await.ok()?.ok()
+    tokio::select! {
+        sent = timeout(hub.config.send, socket.send(text)) => sent.ok()?.ok(),
+        () = at(until) => None,
+    }
 }
 
 /// Before a client is in it is told nothing.

@@ -43,6 +43,7 @@ where
         method: "POST",
         path: format!("/streams/{}/publish", segment("publish", stream)?),
         body: Some(body),
+        is_read: false,
         read: anything,
     })
 }
@@ -55,6 +56,7 @@ pub(crate) fn define(schema: &SchemaDefinition) -> Result<Call<()>, Error> {
         method: "POST",
         path: format!("/streams/{}/define", segment("define", &schema.name)?),
         body: Some(body),
+        is_read: false,
         read: anything,
     })
 }
@@ -80,6 +82,7 @@ pub(crate) fn describe(stream: &str) -> Result<Call<SchemaDefinition>, Error> {
         method: "GET",
         path: format!("/streams/{}/schema", segment("describe", stream)?),
         body: None,
+        is_read: true,
         read,
     })
 }
@@ -98,6 +101,7 @@ pub(crate) fn versions_vector(streams: &[&str]) -> Call<Vec<Option<Version>>> {
         method: "POST",
         path: "/schema-versions-vector".into(),
         body: Some(serde_json::json!({"schemaNames": streams}).to_string()),
+        is_read: true,
         read,
     }
 }
@@ -108,6 +112,7 @@ pub(crate) fn create_client(id: &str, description: &str) -> Call<ClientSecret> {
         method: "POST",
         path: "/client".into(),
         body: Some(serde_json::json!({"clientId": id, "description": description}).to_string()),
+        is_read: false,
         read: json,
     }
 }
@@ -118,6 +123,7 @@ pub(crate) fn delete_client(id: &str) -> Result<Call<()>, Error> {
         method: "DELETE",
         path: format!("/client/{}", segment("delete_client", id)?),
         body: None,
+        is_read: false,
         read: anything,
     })
 }
@@ -128,6 +134,7 @@ pub(crate) fn rotate_client_secret(id: &str) -> Result<Call<ClientSecret>, Error
         method: "PUT",
         path: format!("/client/{}", segment("rotate_client_secret", id)?),
         body: None,
+        is_read: false,
         read: json,
     })
 }
@@ -142,6 +149,7 @@ pub(crate) fn rotate_client_jwt_public_key(
         method: "PUT",
         path: format!("/client/{id}/jwt-public-key"),
         body: Some(serde_json::json!({"jwtPublicKey": key}).to_string()),
+        is_read: false,
         read: json,
     })
 }
@@ -153,6 +161,7 @@ pub(crate) fn create_jail(id: &str, name: &str, client_id: &str) -> Call<Jail> {
         method: "POST",
         path: "/jails".into(),
         body: Some(body.to_string()),
+        is_read: false,
         read: json,
     }
 }
@@ -163,6 +172,7 @@ pub(crate) fn delete_jail(id: &str) -> Result<Call<()>, Error> {
         method: "DELETE",
         path: format!("/jails/{}", segment("delete_jail", id)?),
         body: None,
+        is_read: false,
         read: anything,
     })
 }

@@ -12,7 +12,7 @@ pub(crate) use endpoints::{
     rotate_client_jwt_public_key, rotate_client_secret, versions_vector,
 };
 pub use results::{ClientKey, ClientSecret, Defined, Jail};
-pub(crate) use results::{defined, described, of_length};
+pub(crate) use results::{before, defined, described, of_length};
 
 use crate::{
     config::{Config, Credentials},
@@ -36,6 +36,8 @@ pub(crate) struct Call<T> {
     /// After `/api/v1`.
     path: String,
     body: Option<String>,
+    /// Whether it asks and changes nothing: then nothing can be in doubt.
+    is_read: bool,
     read: fn(&[u8]) -> serde_json::Result<T>,
 }
 
@@ -78,22 +80,26 @@ impl<T> Call<T> {
         let answer = match result {
             Ok(answer) => answer,
             Err(HttpError::Timeout { is_sent }) => {
-                return Err(Error::Timeout { in_doubt: is_sent });
+                return Err(Error::Timeout { in_doubt: is_sent && !self.is_read });
             }
             Err(HttpError::Network { is_sent, source, .. }) => {
-                return Err(Error::Transport { source, in_doubt: is_sent });
+                return Err(Error::Transport { source, in_doubt: is_sent && !self.is_read });
             }
             Err(HttpError::TooLong) => {
-                return Err(Error::protocol("answer", "the answer is over 4 MiB"));
+                return Err(self.unreadable("the answer is over 4 MiB"));
             }
         };
         if !(200..300).contains(&answer.status) {
             return Err(Error::Refused(self.refusal(&answer)));
         }
-        (self.read)(&answer.body).map_err(|_| {
-            let text = String::from_utf8_lossy(&answer.body);
-            Error::Protocol(ProtocolError::new("answer", &text))
-        })
+        (self.read)(&answer.body)
+            .map_err(|_| self.unreadable(&String::from_utf8_lossy(&answer.body)))
+    }
+
+    fn unreadable(&self, detail: &str) -> Error {
+        let mut error = ProtocolError::new("answer", detail);
+        error.in_doubt = !self.is_read;
+        Error::Protocol(error)
     }
 
     fn refusal(&self, answer: &HttpAnswer) -> Refusal {
@@ -112,6 +118,7 @@ impl<T> Call<T> {
             Err(_) => Refusal::new(self.action, &String::from_utf8_lossy(&answer.body)),
         };
         refusal.status = Some(answer.status);
+        refusal.in_doubt = answer.status >= 500 && !self.is_read;
         refusal.retry_after = answer.retry_after;
         refusal
     }

@@ -79,12 +79,24 @@ pub(crate) fn defined(
     before: Option<SchemaDefinition>,
 ) -> Result<Defined, Error> {
     match before {
+        None => Ok(Defined::Stored),
         Some(before) if before == *schema => Ok(Defined::Unchanged),
-        Some(before) if before.version == schema.version => {
+        Some(before) if schema.version.is_newer_than(&before.version) => Ok(Defined::Stored),
+        Some(_) => {
             let message = "another definition of this version is stored, and stays";
             Err(Error::Refused(Refusal::new("define", message)))
         }
-        _ => Ok(Defined::Stored),
+    }
+}
+
+/// What is stored before a definition; one that cannot be read is another one, and
+/// none that could be told from ours.
+pub(crate) fn before(
+    described: Result<Option<SchemaDefinition>, Error>,
+) -> Result<Option<SchemaDefinition>, Error> {
+    match described {
+        Err(Error::Protocol(_)) => Ok(None),
+        described => described,
     }
 }
 

@@ -135,7 +135,7 @@ fn answers_are_read_and_others_are_told() {
     assert_eq!(versions, [Some(1.into()), None]);
     for body in ["", "[]", "<html>", r#"{"versionsVector":1}"#] {
         let error = vector.finish(answered(200, body)).unwrap_err();
-        assert_eq!((error.code(), error.is_in_doubt()), ("answer", true), "{body}");
+        assert_eq!((error.code(), error.is_in_doubt()), ("answer", false), "{body}");
     }
     let described = describe("tides").unwrap();
     let body = r#"{"version":"1.0.0","fields":[],"more":1}"#;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use client_core::{CloseReport, http::Http};
-use tokio::sync::RwLock;
+use tokio::sync::Notify;
 
 use crate::{
     calls::{Call, MAX_BODY, USER_AGENT, refused},
@@ -18,9 +18,19 @@ pub(super) struct Caller {
     config: Arc<Config>,
     credentials: Arc<Mutex<Credentials>>,
     http: Http,
-    /// Calls read, and whether the client is closed is written.
-    gate: RwLock<bool>,
-    report: Mutex<CloseReport>,
+    book: Mutex<Book>,
+    /// A call has ended.
+    ended: Notify,
+}
+
+#[derive(Default)]
+struct Book {
+    is_closed: bool,
+    /// Calls on their way.
+    open: u64,
+    report: CloseReport,
+    /// What every call of `close` returns.
+    last: Option<CloseReport>,
 }
 
 impl Caller {
@@ -34,18 +44,14 @@ impl Caller {
         #[cfg(not(feature = "tls"))]
         let http = Http::new(dialer, &base, USER_AGENT, MAX_BODY);
         let http = http.map_err(refused)?;
-        Ok(Self { config, credentials, http, gate: RwLock::new(false), report: Mutex::default() })
+        let (book, ended) = (Mutex::default(), Notify::new());
+        Ok(Self { config, credentials, http, book, ended })
     }
 
     pub(super) async fn call<T>(&self, call: Call<T>) -> Result<T, Error> {
         let credentials = self.credentials.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let prepared = call.prepare(&self.config, &credentials)?;
-        let closed = self.gate.read().await;
-        if *closed {
-            return Err(Error::Closed);
-        }
-        // A call that is dropped before its answer is here counts as in doubt.
-        let mut counting = Counting { caller: self, outcome: Outcome::Unacknowledged };
+        let mut counting = self.begin()?;
         let result = call.finish(self.http.send(prepared.request()).await);
         counting.outcome = match &result {
             Ok(_) => Outcome::Acknowledged,
@@ -56,15 +62,40 @@ impl Caller {
         result
     }
 
-    /// Lets nobody begin a call, and waits at most `wait` for those on their way.
-    pub(super) async fn close(&self, wait: Duration) {
-        if let Ok(mut closed) = tokio::time::timeout(wait, self.gate.write()).await {
-            *closed = true;
+    fn begin(&self) -> Result<Counting<'_>, Error> {
+        let mut book = self.book();
+        if book.is_closed {
+            return Err(Error::Closed);
         }
+        book.open += 1;
+        // A call that is dropped before its answer is here counts as in doubt.
+        Ok(Counting { caller: self, outcome: Outcome::Unacknowledged })
     }
 
-    pub(super) fn report(&self) -> MutexGuard<'_, CloseReport> {
-        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Lets nobody begin a call from now on, and waits at most `wait` for those on
+    /// their way. Those that are not back by then are in doubt.
+    pub(super) async fn close(&self, wait: Duration) -> CloseReport {
+        self.book().is_closed = true;
+        let all_ended = async {
+            loop {
+                // Registered before it is looked, so that no end is missed.
+                let ended = self.ended.notified();
+                if self.book().open == 0 {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        let _in_time = tokio::time::timeout(wait, all_ended).await;
+        let mut book = self.book();
+        let mut report = book.report;
+        report.unacknowledged += book.open;
+        *book.last.get_or_insert(report)
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        // A panic under this lock leaves numbers that are whole.
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -82,12 +113,15 @@ struct Counting<'a> {
 
 impl Drop for Counting<'_> {
     fn drop(&mut self) {
-        let mut report = self.caller.report();
+        let mut book = self.caller.book();
+        book.open -= 1;
         match self.outcome {
-            Outcome::Acknowledged => report.acknowledged += 1,
-            Outcome::Refused => report.refused += 1,
-            Outcome::Unacknowledged => report.unacknowledged += 1,
-            Outcome::Unsent => report.unsent += 1,
+            Outcome::Acknowledged => book.report.acknowledged += 1,
+            Outcome::Refused => book.report.refused += 1,
+            Outcome::Unacknowledged => book.report.unacknowledged += 1,
+            Outcome::Unsent => book.report.unsent += 1,
         }
+        drop(book);
+        self.caller.ended.notify_waiters();
     }
 }

@@ -250,7 +250,7 @@ impl Client {
     /// Cancel safe: the definition may have been stored.
     pub async fn define_stream(&self, schema: &SchemaDefinition) -> Result<Defined, Error> {
         let call = calls::define(schema)?;
-        let before = self.describe_stream(&schema.name).await?;
+        let before = calls::before(self.describe_stream(&schema.name).await)?;
         self.caller.call(call).await?;
         calls::defined(schema, before)
     }
@@ -427,12 +427,12 @@ impl Client {
     ///
     /// Cancel safe: the client may go on closing.
     pub async fn close(&self, wait: Duration) -> CloseReport {
-        self.caller.close(wait).await;
+        let report = self.caller.close(wait).await;
         let (to, closed) = oneshot::channel();
         // A driver that takes no command any more is closed already.
         drop(self.commands.send(Command::Close(Reply::Report(to))).await);
         let _closed = closed.await;
-        *self.caller.report()
+        report
     }
 
     /// Returns where the WebSocket stands.

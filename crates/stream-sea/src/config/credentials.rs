@@ -114,11 +114,23 @@ impl Credentials {
             Proof::Callback(callback) => {
                 let callback = Arc::clone(callback);
                 // A panic is the callback's, and not that of the connection's task.
-                let token = tokio::spawn(async move { callback().await }).await;
+                let mut fetching = Fetching(tokio::spawn(async move { callback().await }));
+                let token = (&mut fetching.0).await;
                 (true, Secret::new(token.map_err(|_| "the callback panicked")??))
             }
         };
         Ok(Given { client_id: self.client_id.clone(), is_jwt, secret })
+    }
+}
+
+/// A callback on its way, which ends with the attempt that it is for.
+#[cfg(feature = "client")]
+struct Fetching(tokio::task::JoinHandle<Result<String, Failed>>);
+
+#[cfg(feature = "client")]
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

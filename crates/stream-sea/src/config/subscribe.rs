@@ -22,12 +22,15 @@ pub struct Subscribe {
     pub(crate) overflow: Overflow,
 }
 
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Group {
     /// All subscriptions of the same client id share.
     #[default]
     Default,
     Named(GroupId),
+    /// Who makes up a name for each request.
+    #[cfg_attr(not(feature = "client"), expect(dead_code, reason = "there is no randomness"))]
+    Fanout(fn() -> GroupId),
 }
 
 impl Subscribe {
@@ -38,17 +41,18 @@ impl Subscribe {
         Self::default()
     }
 
-    /// Gets every message, in a group of its own. The group stays the same over lost
-    /// connections.
+    /// Gets every message, in a group of its own: another one on each connection, so
+    /// that no lost connection, which the service may not have noticed yet, takes a
+    /// share.
     ///
     /// Wire: `groupId` (docs/protocols/stream-sea.md, 8).
     #[cfg(feature = "client")]
     #[must_use]
     pub fn fanout(self) -> Self {
-        self.group(GroupId::random())
+        Self { group: Group::Fanout(GroupId::random), ..self }
     }
 
-    /// Shares with those who name the same group.
+    /// Shares with those who name the same group, the same over lost connections.
     ///
     /// Wire: `groupId` (docs/protocols/stream-sea.md, 8).
     #[must_use]

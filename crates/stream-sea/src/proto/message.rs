@@ -46,6 +46,7 @@ pub(super) fn subscribe(id: u64, stream: &str, group: Group) -> Option<String> {
     let group = match group {
         Group::Default => None,
         Group::Named(group) => Some(group.to_string()),
+        Group::Fanout(new) => Some(new().to_string()),
     };
     encode(&Request { id, action: "subscribe", payload: stream, group: group.as_deref() })
 }
@@ -100,7 +101,7 @@ impl<'a> Incoming<'a> {
         struct Told {
             message: String,
         }
-        let is_success = self.success.as_ref().is_none_or(|value| value == true);
+        let is_success = self.success.as_ref().is_none_or(|value| value != false);
         let error = self.error.filter(|error| error.get() != "null");
         match (is_success, error) {
             (true, None) => None,

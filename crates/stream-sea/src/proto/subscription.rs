@@ -69,11 +69,12 @@ impl<R> Sub<R> {
         }
     }
 
-    /// When something about it is due.
-    pub(super) fn due(&self) -> Option<Instant> {
+    /// When something about it is due. Who is `blocked` from reading cannot say that
+    /// an answer is overdue.
+    pub(super) fn due(&self, blocked: bool) -> Option<Instant> {
         let overdue = match self.phase {
-            Phase::Subscribing { overdue, .. } => Some(overdue),
-            Phase::Waiting | Phase::Active { .. } => None,
+            Phase::Subscribing { overdue, .. } if !blocked => Some(overdue),
+            Phase::Subscribing { .. } | Phase::Waiting | Phase::Active { .. } => None,
         };
         let deadline = self.subscribing.as_ref().map(|(_, deadline)| *deadline);
         [overdue, deadline].into_iter().flatten().min()

@@ -1,6 +1,9 @@
 //! The fields of a schema.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -157,7 +160,9 @@ impl PartialEq for Field {
 
 /// Whether both have the same fields, in any order.
 pub(super) fn same_set(one: &[Field], other: &[Field]) -> bool {
-    one.len() == other.len() && one.iter().all(|field| other.contains(field))
+    let by_name: BTreeMap<&str, &Field> = other.iter().map(|f| (f.name.as_str(), f)).collect();
+    let same = |field: &Field| by_name.get(field.name.as_str()).is_some_and(|o| field == *o);
+    one.len() == other.len() && one.iter().all(same)
 }
 
 pub(super) fn check(path: &str, fields: &[Field]) -> Result<(), Error> {

@@ -28,6 +28,21 @@ pub enum Version {
 }
 
 impl Version {
+    /// Whether the numbers say so: what is no number counts as 0, as services count.
+    #[cfg(any(feature = "client", feature = "blocking"))]
+    pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
+        let numbers = |version: &Self| -> Vec<u64> {
+            let text = version.to_string();
+            let mut parts: Vec<u64> =
+                text.split('.').map(|part| part.parse().unwrap_or_default()).collect();
+            while parts.last() == Some(&0) {
+                parts.pop();
+            }
+            parts
+        };
+        numbers(self) > numbers(other)
+    }
+
     /// The parts as far as they are numbers, and what follows the first that is none.
     fn parts(&self) -> (Vec<u64>, String) {
         let text = self.to_string();

@@ -159,27 +159,30 @@ fn both(answer: &[u8]) -> Vec<Error> {
         let config = Config::new("127.0.0.1", port, Credentials::basic("a", "s3cr3t"));
         config.request_timeout(Duration::from_secs(5))
     };
-    let blocking = BlockingClient::new(config()).unwrap().get_schema_versions_vector(&["a"]);
+    let blocking = BlockingClient::new(config()).unwrap().create_client("a", "b");
     let client = runtime().block_on(async { Client::new(config()) }).unwrap();
-    let asynchronous = runtime().block_on(client.get_schema_versions_vector(&["a"]));
+    let asynchronous = runtime().block_on(client.create_client("a", "b"));
+    // What asks and changes nothing is never in doubt.
+    let asked = runtime().block_on(client.get_schema_versions_vector(&["a"]));
+    assert!(!asked.unwrap_err().is_in_doubt());
     vec![blocking.unwrap_err(), asynchronous.unwrap_err()]
 }
 
 #[test]
 fn c12_bodies_that_are_wrong_are_typed_errors() {
-    let whole = b"HTTP/1.1 200 X\r\nContent-Length: 22\r\n\r\n{\"versionsVector\":[1]}";
-    for cut in (0..whole.len()).step_by(3) {
+    let whole = b"HTTP/1.1 200 X\r\nContent-Length: 28\r\n\r\n{\"givenId\":\"a\",\"secret\":\"b\"}";
+    for cut in 0..whole.len() {
         for error in both(&whole[..cut]) {
             assert!(error.is_in_doubt(), "cut at {cut}: {error:?}");
         }
     }
     for (answer, code) in [
         ("HTTP/1.1 200 X\r\nContent-Length: 6\r\n\r\n<html>", "answer"),
-        ("HTTP/1.1 200 X\r\nContent-Length: 24\r\n\r\n{\"versionsVector\":[1,2]}", "answer"),
-        ("HTTP/1.1 502 X\r\nContent-Length: 6\r\n\r\n<html>", "versions_vector"),
+        ("HTTP/1.1 200 X\r\nContent-Length: 15\r\n\r\n{\"givenId\":\"a\"}", "answer"),
+        ("HTTP/1.1 502 X\r\nContent-Length: 6\r\n\r\n<html>", "create_client"),
         (
             "HTTP/1.1 307 X\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
-            "versions_vector",
+            "create_client",
         ),
         ("HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n8000000000000000\r\n{}", ""),
         ("HTTP/1.1 200 X\r\nContent-Length: 99999999999999999999\r\n\r\n{}", ""),

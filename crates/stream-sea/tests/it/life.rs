@@ -190,3 +190,35 @@ fn outside_a_runtime_a_client_is_refused() {
     let config = Config::new("localhost", 3104, Credentials::basic("a", "b"));
     assert_eq!(Client::new(config).unwrap_err().code(), "no_runtime");
 }
+
+/// X5: a call that nobody answers is in doubt when its time to close is over, and no
+/// other begins.
+#[tokio::test(start_paused = true)]
+async fn close_gives_up_at_its_limit_and_says_what_is_in_doubt() {
+    let silent = Connector::new(|_| async {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        // Held, and never read to its end.
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            drop(theirs);
+        });
+        Ok(ours)
+    });
+    let config = Config::new("localhost", 3104, Credentials::basic("a", "b"));
+    let client = Client::new(config.connector(silent)).unwrap();
+    let calls = (0..3).map(|n| {
+        let client = client.clone();
+        tokio::spawn(async move { client.publish("tides", &json!({"n": n})).await })
+    });
+    let calls: Vec<_> = calls.collect();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let start = tokio::time::Instant::now();
+    let report = client.close(Duration::from_secs(1)).await;
+    assert_eq!(start.elapsed(), Duration::from_secs(1));
+    assert_eq!((report.unacknowledged, report.is_clean()), (3, false));
+    assert!(matches!(client.publish("tides", &json!({})).await, Err(Error::Closed)));
+    for call in calls {
+        assert!(within(call).await.unwrap().unwrap_err().is_in_doubt());
+    }
+    assert_eq!(client.close(Duration::ZERO).await, report);
+}

@@ -73,7 +73,10 @@ async fn row_17_only_rs512_is_taken() {
 
 #[tokio::test]
 async fn row_18_filters_pass_and_drop() {
-    let server = server(realtime_sandbox::Engine::WsCore);
+    on_both_engines(filters_pass_and_drop).await;
+}
+
+async fn filters_pass_and_drop(server: StreamSeaServer) {
     let keys = with_key(&server).await;
     let owner = connect(&server).await;
     let watch = |filter: Filter| {
@@ -100,11 +103,15 @@ async fn row_18_filters_pass_and_drop() {
     tokio::time::pause();
     nothing_comes(&mut missing).await;
     nothing_comes(&mut passing).await;
+    tokio::time::resume();
 }
 
 #[tokio::test]
 async fn row_19_an_expired_token_closes_its_socket() {
-    let server = server(realtime_sandbox::Engine::WsCore);
+    on_both_engines(an_expired_token_closes_its_socket).await;
+}
+
+async fn an_expired_token_closes_its_socket(server: StreamSeaServer) {
     let keys = with_key(&server).await;
     let token = keys.sign(&Claims::new(now() + 60)).unwrap();
     let mut raw = Raw::open(&server).await;
@@ -116,6 +123,7 @@ async fn row_19_an_expired_token_closes_its_socket() {
     assert_eq!(raw.closed().await, 1008);
     let stayed = start.elapsed();
     assert!(stayed > Duration::from_secs(55) && stayed <= Duration::from_secs(61), "{stayed:?}");
+    tokio::time::resume();
 }
 
 #[tokio::test]
@@ -175,4 +183,44 @@ async fn a_token_is_fetched_before_each_connection() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(fetched.load(Ordering::Relaxed), 5);
+}
+
+/// A callback that never comes back ends with its attempt: there is one at a time.
+#[tokio::test(start_paused = true)]
+async fn a_callback_that_hangs_ends_with_its_attempt() {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+    struct Alive(Arc<AtomicUsize>);
+    impl Drop for Alive {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    let server = server(realtime_sandbox::Engine::WsCore);
+    let (alive, calls) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (counted, called) = (Arc::clone(&alive), Arc::clone(&calls));
+    let credentials = Credentials::jwt_from("app123", move || {
+        let guard = Alive(Arc::clone(&counted));
+        guard.0.fetch_add(1, Ordering::Relaxed);
+        called.fetch_add(1, Ordering::Relaxed);
+        async move {
+            let _guard = guard;
+            std::future::pending::<Result<String, std::io::Error>>().await
+        }
+    });
+    let client = Client::new(config_as(&server, credentials).retry_first_connect()).unwrap();
+    let starting = tokio::spawn({
+        let client = client.clone();
+        async move { client.start().await }
+    });
+    while calls.load(Ordering::Relaxed) < 5 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(alive.load(Ordering::Relaxed) <= 1);
+    }
+    client.close(Duration::ZERO).await;
+    assert!(starting.await.unwrap().is_err());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(alive.load(Ordering::Relaxed), 0);
 }

@@ -240,6 +240,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Ready(Ok(found.map(|found| self.session.take(found))))
     }
 
+    /// [`next_ref`](Self::next_ref) for hand-written futures.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    pub fn poll_next_ref(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<MessageRef<'_>>, Error>> {
+        let found = ready!(self.poll_found(cx))?;
+        Poll::Ready(Ok(found.map(|found| self.session.view(found))))
+    }
+
     fn poll_found(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Found>, Error>> {
         for _ in 0..READS_PER_POLL {
             match self.session.find() {

@@ -1,6 +1,6 @@
 //! What goes into the core and what comes out of it.
 
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
 use client_core::CloseReport;
 
@@ -49,14 +49,23 @@ pub enum Input<'a> {
     Control,
 }
 
-/// What the driver has to send.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// What the driver has to send. Its `Debug` hides the text: it may hold a secret.
+#[derive(Clone, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "the kinds of WebSocket message that are used")]
 pub enum Transmit {
     /// A text message.
     Text(String),
     /// A ping.
     Ping,
+}
+
+impl fmt::Debug for Transmit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::Ping => f.write_str("Ping"),
+        }
+    }
 }
 
 /// Who the client says it is on a connection.

@@ -53,7 +53,6 @@ pub struct Core<R> {
     effects: VecDeque<Effect<R>>,
 }
 
-#[derive(Debug)]
 enum Control {
     Ping,
     /// The text is made already: secrets are not kept.
@@ -111,17 +110,22 @@ impl<R> Core<R> {
 
     /// The request of a subscription that still has to be made.
     fn subscribe_request(&mut self, now: Instant, serial: u64) -> Option<String> {
+        let overdue = self.overdue(now);
         let sub = self.subscriptions.get_mut(&serial)?;
         if sub.phase != Phase::Waiting {
             return None;
         }
         let id = self.next_id;
         self.next_id += 1;
-        // Longer than any caller waits: by then the service has lost track.
-        let overdue = client_core::after(now, 2 * self.config.request_timeout);
         sub.phase = Phase::Subscribing { id, overdue };
         self.ids.insert(id, serial);
         message::subscribe(id, &sub.stream, sub.options.group)
+    }
+
+    /// When an answer is overdue that is asked for now: longer than any caller waits.
+    /// By then the service has lost track.
+    fn overdue(&self, now: Instant) -> Instant {
+        client_core::after(now, 2 * self.config.request_timeout)
     }
 
     /// Returns whether [`poll_effect`](Self::poll_effect) has something to do.
@@ -143,7 +147,8 @@ impl<R> Core<R> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let link = self.link.poll_timeout(self.blocked.is_some());
-        let subscriptions = self.subscriptions.values().filter_map(Sub::due);
+        let subscriptions =
+            self.subscriptions.values().filter_map(|sub| sub.due(self.blocked.is_some()));
         link.into_iter().chain(subscriptions).min()
     }
 
@@ -164,6 +169,12 @@ impl<R> Core<R> {
         }
         self.blocked = None;
         let _open = self.link.heard(now);
+        let overdue = self.overdue(now);
+        for sub in self.subscriptions.values_mut() {
+            if let Phase::Subscribing { overdue: at, .. } = &mut sub.phase {
+                *at = overdue;
+            }
+        }
         Poll::Ready(())
     }
 

@@ -63,6 +63,10 @@ impl<R> Core<R> {
     pub(super) fn refused(&mut self, serial: u64, refusal: Refusal) {
         let error = Error::Refused(refusal);
         let Some(sub) = self.subscriptions.remove(&serial) else { return };
+        if let Some(id) = sub.id() {
+            // Nothing comes for it.
+            self.ids.remove(&id);
+        }
         match sub.subscribing {
             Some((to, _)) => self.reply(to, Err(error)),
             // It was accepted before, on another connection.
@@ -123,7 +127,8 @@ impl<R> Core<R> {
     /// Answers who has waited long enough. A service that has not answered for twice
     /// that time has lost track of us: the connection is given up.
     pub(super) fn subscription_timeout(&mut self, now: Instant) {
-        let due = |sub: &Sub<R>| sub.due().is_some_and(|at| at <= now);
+        let blocked = self.blocked.is_some();
+        let due = |sub: &Sub<R>| sub.due(blocked).is_some_and(|at| at <= now);
         let all = self.subscriptions.iter().filter(|(_, sub)| due(sub));
         let serials: Vec<u64> = all.map(|(serial, _)| *serial).collect();
         for serial in serials {
@@ -134,7 +139,8 @@ impl<R> Core<R> {
                 self.unsubscribe(now, serial);
                 continue;
             }
-            if matches!(sub.phase, Phase::Subscribing { overdue, .. } if overdue <= now) {
+            if matches!(sub.phase, Phase::Subscribing { overdue, .. } if overdue <= now && !blocked)
+            {
                 self.fail(now, false, Error::Timeout { in_doubt: false });
             }
         }

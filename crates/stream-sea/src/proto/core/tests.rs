@@ -353,3 +353,73 @@ fn closing_ends_everything_once() {
     assert_eq!(bench.effects(), ["e closed"]);
     assert!(take(&mut reader).is_empty());
 }
+
+#[test]
+fn refused_requests_leave_nothing_behind() {
+    let mut bench = Bench::live();
+    let mut one = bench.active(0, 2);
+    let _two = bench.active(1, 3);
+    for serial in 2..1500 {
+        let _reader = bench.subscribe(serial, 'r', Subscribe::new());
+        bench.sent();
+        bench.receive(&format!(r#"{{"id":{},"success":false}}"#, serial + 2));
+        assert_eq!(bench.effects(), ["r subscribe"]);
+        bench.core.unsubscribe(bench.now, serial);
+    }
+    // One of two that live goes: the other is not disturbed.
+    bench.core.unsubscribe(bench.now, 1);
+    assert!(bench.effects().is_empty());
+    assert!(take(&mut one).is_empty());
+}
+
+#[test]
+fn who_cannot_read_does_not_call_an_answer_overdue() {
+    let mut bench = Bench::live();
+    let full = Subscribe::new().inbox(InboxLimits::default().max_messages(1));
+    let mut slow = bench.subscribe(0, 'a', full);
+    bench.sent();
+    bench.receive(r#"{"id":2,"success":true}"#);
+    bench.receive(r#"{"id":2,"payload":1}"#);
+    assert!(bench.core.is_blocked());
+    bench.core.disconnected(bench.now, Error::transport(std::io::Error::other("gone")));
+    let at = bench.core.poll_timeout().unwrap();
+    bench.advance(at - bench.now);
+    bench.effects();
+    bench.connect();
+    bench.sent();
+    assert!(bench.core.is_blocked());
+    bench.advance(Duration::from_secs(600));
+    assert!(bench.effects().is_empty());
+    assert_eq!(take(&mut slow), ["1", "gap"]);
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    assert!(bench.core.poll_room(bench.now, &mut cx).is_ready());
+    bench.receive(r#"{"id":2,"success":true}"#);
+    bench.receive(r#"{"id":2,"payload":2}"#);
+    assert_eq!(take(&mut slow), ["2"]);
+}
+
+#[cfg(feature = "client")]
+#[test]
+fn a_fanout_group_is_new_on_each_connection_and_a_named_one_is_not() {
+    let mut bench = Bench::live();
+    let group: GroupId = "6c2f3f0e-8c0f-4a4b-9a55-3f0d3f5a1c11".parse().unwrap();
+    let _one = bench.subscribe(0, 'a', Subscribe::new().fanout());
+    let _two = bench.subscribe(1, 'b', Subscribe::new().group(group));
+    let first = bench.sent();
+    bench.core.disconnected(bench.now, Error::transport(std::io::Error::other("gone")));
+    let at = bench.core.poll_timeout().unwrap();
+    bench.advance(at - bench.now);
+    bench.connect();
+    let second = bench.sent();
+    assert_eq!(first[1], second[1]);
+    assert_ne!(first[0], second[0]);
+}
+
+#[test]
+fn what_is_sent_does_not_show_a_secret() {
+    let mut bench = Bench::new();
+    bench.core.start(bench.now, 's');
+    bench.core.connected(bench.now, &basic());
+    let transmit = bench.core.poll_transmit(bench.now).unwrap();
+    assert_eq!(format!("{transmit:?} {:?}", basic()).matches("s3cr3t").count(), 0);
+}
