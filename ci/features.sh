@@ -20,7 +20,7 @@ done
 for features in blocking tokio tokio,ring,webpki-roots; do
   cargo check --quiet --package cent --no-default-features --features "${features//,/ }"
 done
-for features in client blocking jwt gzip,client tls tls,client tls,blocking ring,webpki-roots,client,blocking; do
+for features in client blocking jwt gzip,client schemars tls tls,client tls,blocking ring,webpki-roots,client,blocking; do
   cargo check --quiet --package stream-sea --no-default-features --features "${features//,/ }"
 done
 for features in cent satori-rtm stream-sea; do

@@ -3,6 +3,8 @@
 
 mod date;
 mod field;
+#[cfg(feature = "schemars")]
+mod of_type;
 mod validate;
 mod version;
 
@@ -54,6 +56,36 @@ impl SchemaDefinition {
     #[must_use]
     pub fn new(name: impl Into<String>, version: impl Into<Version>) -> Self {
         Self { name: name.into(), version: version.into(), fields: Vec::new() }
+    }
+
+    /// The definition of a type, by what serde makes of it.
+    ///
+    /// Texts with the format `date-time` are dates, enums of names are enums, `Option`
+    /// says nothing, for every field may be missing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Misuse`] with code `schema`, naming the path, for what Stream-sea has
+    /// no type for: booleans, maps, arrays of arrays or of enums, enums with contents,
+    /// and types that contain themselves.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// #[derive(schemars::JsonSchema)]
+    /// struct Tide { station: String, level: Option<f64> }
+    ///
+    /// let tides = stream_sea::SchemaDefinition::of::<Tide>("tides", 1)?;
+    /// assert_eq!(tides.fields.len(), 2);
+    /// # Ok::<(), stream_sea::Error>(())
+    /// ```
+    #[cfg(feature = "schemars")]
+    pub fn of<T: schemars::JsonSchema>(
+        name: impl Into<String>,
+        version: impl Into<Version>,
+    ) -> Result<Self, Error> {
+        let fields = of_type::fields::<T>()?;
+        Ok(Self { fields, ..Self::new(name, version) })
     }
 
     /// Adds a field.
