@@ -12,6 +12,7 @@ mod monitor;
 mod outbox;
 mod rng;
 mod secret;
+mod traffic;
 
 #[cfg(feature = "tokio")]
 mod connector;
@@ -34,4 +35,5 @@ pub use crate::{
     outbox::{Outbox, OutboxFull, OutboxLimits, Token},
     rng::Rng,
     secret::Secret,
+    traffic::{Input, Transmit},
 };

@@ -1,8 +1,17 @@
 //! Where clients come in: what all servers do with a listening socket.
 
-use std::{future::Future, io, net::Ipv4Addr, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::DuplexStream,
+    net::{TcpListener, TcpStream},
+};
 
 #[cfg(feature = "tls")]
 use crate::tls::Authority;
@@ -21,42 +30,80 @@ pub(crate) trait Serve: Send + Sync + 'static {
     fn serve(&self, io: Io) -> impl Future<Output = ()> + Send;
 }
 
-/// Listens on a loopback port, 0 for a free one.
-pub(crate) async fn listen<S: Serve>(
-    server: &Arc<S>,
-    tasks: &Tasks,
-    port: u16,
-) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    let address = listener.local_addr()?;
-    accept_from(server, tasks, listener, |server, stream| async move {
-        server.serve(Box::new(stream)).await;
-    });
-    Ok(address)
+/// Bytes that a pipe holds in each direction.
+const PIPE: usize = 64 << 10;
+
+/// A server and the ways to it: TCP, TLS, and pipes in the same process. A clone leads
+/// to the same server; with the last one it ends.
+#[derive(Debug)]
+pub(crate) struct Door<S> {
+    server: Arc<S>,
+    tasks: Tasks,
+    address: Arc<Mutex<Option<SocketAddr>>>,
 }
 
-/// Listens with TLS, as `localhost` and `127.0.0.1`.
-#[cfg(feature = "tls")]
-pub(crate) async fn listen_tls<S: Serve>(
-    server: &Arc<S>,
-    tasks: &Tasks,
-    port: u16,
-    authority: &Authority,
-) -> io::Result<SocketAddr> {
-    let acceptor = authority.acceptor(&["localhost", "127.0.0.1"])?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    let address = listener.local_addr()?;
-    accept_from(server, tasks, listener, move |server, stream| {
-        let acceptor = acceptor.clone();
-        async move {
-            let secured = tokio::time::timeout(server.handshake(), acceptor.accept(stream));
-            // A client that cannot agree on TLS has been told by an alert.
-            if let Ok(Ok(stream)) = secured.await {
-                server.serve(Box::new(stream)).await;
+impl<S> Clone for Door<S> {
+    fn clone(&self) -> Self {
+        let (server, address) = (Arc::clone(&self.server), Arc::clone(&self.address));
+        Self { server, tasks: self.tasks.clone(), address }
+    }
+}
+
+impl<S: Serve> Door<S> {
+    pub(crate) fn new(server: S) -> Self {
+        Self { server: Arc::new(server), tasks: Tasks::default(), address: Arc::default() }
+    }
+
+    pub(crate) fn server(&self) -> &S {
+        &self.server
+    }
+
+    /// Listens on a loopback port, 0 for a free one.
+    pub(crate) async fn listen(&self, port: u16) -> io::Result<()> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let address = listener.local_addr()?;
+        accept_from(&self.server, &self.tasks, listener, |server, stream| async move {
+            server.serve(Box::new(stream)).await;
+        });
+        *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+        Ok(())
+    }
+
+    /// Listens with TLS, as `localhost` and `127.0.0.1`.
+    #[cfg(feature = "tls")]
+    pub(crate) async fn listen_tls(
+        &self,
+        port: u16,
+        authority: &Authority,
+    ) -> io::Result<SocketAddr> {
+        let acceptor = authority.acceptor(&["localhost", "127.0.0.1"])?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let address = listener.local_addr()?;
+        accept_from(&self.server, &self.tasks, listener, move |server, stream| {
+            let acceptor = acceptor.clone();
+            async move {
+                let secured = tokio::time::timeout(server.handshake(), acceptor.accept(stream));
+                // A client that cannot agree on TLS has been told by an alert.
+                if let Ok(Ok(stream)) = secured.await {
+                    server.serve(Box::new(stream)).await;
+                }
             }
-        }
-    });
-    Ok(address)
+        });
+        Ok(address)
+    }
+
+    /// The client's end of a pipe. Must be called inside a tokio runtime.
+    pub(crate) fn pipe(&self) -> DuplexStream {
+        let (client, theirs) = tokio::io::duplex(PIPE);
+        let server = Arc::clone(&self.server);
+        self.tasks.spawn(async move { server.serve(Box::new(theirs)).await });
+        client
+    }
+
+    /// Where it listens without TLS.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        *self.address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Serves what comes to `listener`, each connection by `serve`.

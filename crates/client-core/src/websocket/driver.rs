@@ -13,8 +13,11 @@ use tokio::{
 };
 use ws_core::{Message, MessageRef};
 
-use super::{Broken, Input, Machine, Opening, Socket, Transmit};
-use crate::link::LinkOrder;
+use super::{Broken, Machine, Opening, Socket};
+use crate::{
+    link::LinkOrder,
+    traffic::{Input, Transmit},
+};
 
 /// Drives `machine` until it is closed or the last handle is dropped. `dropped`
 /// wakes it when it has to look for handles that are gone.

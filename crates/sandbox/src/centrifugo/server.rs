@@ -5,7 +5,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -30,14 +30,10 @@ use super::{
     hub::Hub,
 };
 use crate::{
-    door::{self, Serve},
+    door::{self, Door, Serve},
     engine::{Engine, Io, Opening, Refusal, Selected, accept},
     log::{EventLog, What},
-    tasks::Tasks,
 };
-
-/// Bytes that a pipe holds in each direction.
-const PIPE: usize = 64 << 10;
 
 /// Where clients open their WebSockets.
 const WEBSOCKET: &str = "/connection/websocket";
@@ -53,8 +49,7 @@ const MAX_MESSAGE: usize = 64 << 10;
 /// connections.
 #[derive(Clone, Debug)]
 pub struct CentrifugoServer {
-    shared: Arc<Shared>,
-    tasks: Tasks,
+    door: Door<Shared>,
 }
 
 #[derive(Debug)]
@@ -64,7 +59,6 @@ struct Shared {
     hub: Arc<Hub>,
     log: EventLog,
     connections: AtomicU64,
-    address: Mutex<Option<SocketAddr>>,
 }
 
 impl CentrifugoServer {
@@ -74,9 +68,8 @@ impl CentrifugoServer {
     pub fn new(config: CentrifugoConfig, engine: Engine) -> Self {
         let hub = Arc::new(Hub::new(config.clone()));
         let (log, connections) = (EventLog::default(), AtomicU64::new(0));
-        let address = Mutex::new(None);
-        let shared = Shared { config, engine, hub, log, connections, address };
-        Self { shared: Arc::new(shared), tasks: Tasks::default() }
+        let shared = Shared { config, engine, hub, log, connections };
+        Self { door: Door::new(shared) }
     }
 
     /// Listens on a loopback port, 0 for a free one.
@@ -85,9 +78,7 @@ impl CentrifugoServer {
     ///
     /// [`io::Error`] if the port cannot be had.
     pub async fn listen(&self, port: u16) -> io::Result<()> {
-        let address = door::listen(&self.shared, &self.tasks, port).await?;
-        *self.shared.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
-        Ok(())
+        self.door.listen(port).await
     }
 
     /// Listens with TLS on another loopback port, 0 for a free one, as
@@ -102,7 +93,7 @@ impl CentrifugoServer {
         port: u16,
         authority: &crate::tls::Authority,
     ) -> io::Result<String> {
-        let address = door::listen_tls(&self.shared, &self.tasks, port, authority).await?;
+        let address = self.door.listen_tls(port, authority).await?;
         Ok(format!("https://{address}"))
     }
 
@@ -110,10 +101,7 @@ impl CentrifugoServer {
     /// be called inside a tokio runtime.
     #[must_use]
     pub fn pipe(&self) -> DuplexStream {
-        let (client, server) = tokio::io::duplex(PIPE);
-        let shared = Arc::clone(&self.shared);
-        self.tasks.spawn(async move { shared.serve(Box::new(server)).await });
-        client
+        self.door.pipe()
     }
 
     /// Returns `http://host:port`, without a port if the server does not listen.
@@ -134,31 +122,31 @@ impl CentrifugoServer {
     /// Returns the address on which the server listens.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
-        *self.shared.address.lock().unwrap_or_else(PoisonError::into_inner)
+        self.door.address()
     }
 
     /// Returns the API key of v2 and later.
     #[must_use]
     pub fn api_key(&self) -> &str {
-        &self.shared.config.api_key
+        &self.door.server().config.api_key
     }
 
     /// Returns the secret of v1's calls and of all tokens.
     #[must_use]
     pub fn secret(&self) -> &str {
-        &self.shared.config.secret
+        &self.door.server().config.secret
     }
 
     /// Returns the project's key of v0.
     #[must_use]
     pub fn project(&self) -> &str {
-        &self.shared.config.project
+        &self.door.server().config.project
     }
 
     /// Returns the server's log; an API request is received under its path.
     #[must_use]
     pub fn log(&self) -> &EventLog {
-        &self.shared.log
+        &self.door.server().log
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -14,21 +14,16 @@ use tokio::io::DuplexStream;
 
 use super::{config::RtmConfig, connection::Connection, hub::Hub};
 use crate::{
-    door::{self, Serve},
+    door::{self, Door, Serve},
     engine::{Engine, Incoming, Io, Opening, Refusal, Selected, Socket, accept},
     log::{EventLog, What},
-    tasks::Tasks,
 };
-
-/// Bytes that a pipe holds in each direction.
-const PIPE: usize = 64 << 10;
 
 /// A Satori RTM v2 server. A clone is the same server; dropping the last one
 /// ends it and all its connections.
 #[derive(Clone, Debug)]
 pub struct RtmServer {
-    shared: Arc<Shared>,
-    tasks: Tasks,
+    door: Door<Shared>,
 }
 
 #[derive(Debug)]
@@ -38,7 +33,6 @@ struct Shared {
     hub: Arc<Hub>,
     log: EventLog,
     connections: AtomicU64,
-    address: Mutex<Option<SocketAddr>>,
 }
 
 impl RtmServer {
@@ -53,9 +47,8 @@ impl RtmServer {
             hub,
             log: EventLog::default(),
             connections: AtomicU64::new(0),
-            address: Mutex::new(None),
         };
-        Self { shared: Arc::new(shared), tasks: Tasks::default() }
+        Self { door: Door::new(shared) }
     }
 
     /// Listens on a loopback port, 0 for a free one.
@@ -64,9 +57,7 @@ impl RtmServer {
     ///
     /// [`io::Error`] if the port cannot be had.
     pub async fn listen(&self, port: u16) -> io::Result<()> {
-        let address = door::listen(&self.shared, &self.tasks, port).await?;
-        *self.shared.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
-        Ok(())
+        self.door.listen(port).await
     }
 
     /// Listens with TLS on another loopback port, 0 for a free one, as
@@ -81,7 +72,7 @@ impl RtmServer {
         port: u16,
         authority: &crate::tls::Authority,
     ) -> io::Result<String> {
-        let address = door::listen_tls(&self.shared, &self.tasks, port, authority).await?;
+        let address = self.door.listen_tls(port, authority).await?;
         Ok(format!("wss://{address}"))
     }
 
@@ -89,10 +80,7 @@ impl RtmServer {
     /// be called inside a tokio runtime.
     #[must_use]
     pub fn pipe(&self) -> DuplexStream {
-        let (client, server) = tokio::io::duplex(PIPE);
-        let shared = Arc::clone(&self.shared);
-        self.tasks.spawn(async move { shared.serve(Box::new(server)).await });
-        client
+        self.door.pipe()
     }
 
     /// Returns `ws://host:port`, without a port if the server does not listen.
@@ -107,37 +95,37 @@ impl RtmServer {
     /// Returns the address on which the server listens.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
-        *self.shared.address.lock().unwrap_or_else(PoisonError::into_inner)
+        self.door.address()
     }
 
     /// Returns the appkey.
     #[must_use]
     pub fn appkey(&self) -> &str {
-        &self.shared.config.appkey
+        &self.door.server().config.appkey
     }
 
     /// Returns the role that may use the restricted channel.
     #[must_use]
     pub fn role(&self) -> &str {
-        &self.shared.config.role
+        &self.door.server().config.role
     }
 
     /// Returns that role's secret.
     #[must_use]
     pub fn role_secret(&self) -> &str {
-        &self.shared.config.role_secret
+        &self.door.server().config.role_secret
     }
 
     /// Returns the channel that only the role may use.
     #[must_use]
     pub fn restricted_channel(&self) -> &str {
-        &self.shared.config.restricted_channel
+        &self.door.server().config.restricted_channel
     }
 
     /// Returns the server's log.
     #[must_use]
     pub fn log(&self) -> &EventLog {
-        &self.shared.log
+        &self.door.server().log
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -30,14 +30,10 @@ use super::{
     socket::converse,
 };
 use crate::{
-    door::{self, Serve},
+    door::{self, Door, Serve},
     engine::{Engine, Io, Opening, Refusal, Selected, accept},
     log::{EventLog, What},
-    tasks::Tasks,
 };
-
-/// Bytes that a pipe holds in each direction.
-const PIPE: usize = 64 << 10;
 
 /// How the opening request of a subscriber begins. Where a stream is named, a slash
 /// follows.
@@ -48,8 +44,7 @@ const OPENING: &str = "GET /api/v1/streams ";
 /// connections.
 #[derive(Clone, Debug)]
 pub struct StreamSeaServer {
-    shared: Arc<Shared>,
-    tasks: Tasks,
+    door: Door<Shared>,
 }
 
 #[derive(Debug)]
@@ -58,7 +53,6 @@ struct Shared {
     hub: Arc<Hub>,
     log: EventLog,
     connections: AtomicU64,
-    address: Mutex<Option<SocketAddr>>,
 }
 
 impl StreamSeaServer {
@@ -68,8 +62,8 @@ impl StreamSeaServer {
     pub fn new(config: StreamSeaConfig, engine: Engine) -> Self {
         let hub = Arc::new(Hub::new(config));
         let (log, connections) = (EventLog::default(), AtomicU64::new(0));
-        let shared = Shared { engine, hub, log, connections, address: Mutex::new(None) };
-        Self { shared: Arc::new(shared), tasks: Tasks::default() }
+        let shared = Shared { engine, hub, log, connections };
+        Self { door: Door::new(shared) }
     }
 
     /// Listens on a loopback port, 0 for a free one.
@@ -78,9 +72,7 @@ impl StreamSeaServer {
     ///
     /// [`io::Error`] if the port cannot be had.
     pub async fn listen(&self, port: u16) -> io::Result<()> {
-        let address = door::listen(&self.shared, &self.tasks, port).await?;
-        *self.shared.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
-        Ok(())
+        self.door.listen(port).await
     }
 
     /// Listens with TLS on another loopback port, 0 for a free one, as
@@ -95,7 +87,7 @@ impl StreamSeaServer {
         port: u16,
         authority: &crate::tls::Authority,
     ) -> io::Result<u16> {
-        let address = door::listen_tls(&self.shared, &self.tasks, port, authority).await?;
+        let address = self.door.listen_tls(port, authority).await?;
         Ok(address.port())
     }
 
@@ -103,16 +95,13 @@ impl StreamSeaServer {
     /// be called inside a tokio runtime.
     #[must_use]
     pub fn pipe(&self) -> DuplexStream {
-        let (client, server) = tokio::io::duplex(PIPE);
-        let shared = Arc::clone(&self.shared);
-        self.tasks.spawn(async move { shared.serve(Box::new(server)).await });
-        client
+        self.door.pipe()
     }
 
     /// Returns the address on which the server listens.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
-        *self.shared.address.lock().unwrap_or_else(PoisonError::into_inner)
+        self.door.address()
     }
 
     /// Returns the port on which the server listens, 0 if it does not.
@@ -124,37 +113,37 @@ impl StreamSeaServer {
     /// Returns the id of the first client.
     #[must_use]
     pub fn client_id(&self) -> &str {
-        &self.shared.hub.config.client_id
+        &self.door.server().hub.config.client_id
     }
 
     /// Returns the first client's secret.
     #[must_use]
     pub fn client_secret(&self) -> &str {
-        &self.shared.hub.config.client_secret
+        &self.door.server().hub.config.client_secret
     }
 
     /// Returns the server's log; a call is received under its path.
     #[must_use]
     pub fn log(&self) -> &EventLog {
-        &self.shared.log
+        &self.door.server().log
     }
 
     /// Sends `text` to every subscriber as it is; returns to how many.
     #[must_use]
     pub fn send_raw(&self, text: &str) -> usize {
-        self.shared.hub.tell_all(|| Order::Send(Sent::uncounted(text.to_owned())))
+        self.door.server().hub.tell_all(|| Order::Send(Sent::uncounted(text.to_owned())))
     }
 
     /// Closes the WebSocket of every subscriber with `code`; returns of how many.
     #[must_use]
     pub fn close_sockets(&self, code: u16) -> usize {
-        self.shared.hub.tell_all(|| Order::Close(code, "closed by the server"))
+        self.door.server().hub.tell_all(|| Order::Close(code, "closed by the server"))
     }
 
     /// Ends the stream of every subscriber without a word; returns of how many.
     #[must_use]
     pub fn drop_sockets(&self) -> usize {
-        self.shared.hub.tell_all(|| Order::Abort)
+        self.door.server().hub.tell_all(|| Order::Abort)
     }
 }
 

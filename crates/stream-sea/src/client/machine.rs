@@ -7,8 +7,8 @@ use std::{
 };
 
 use client_core::{
-    CloseReport, ConnectError, ConnectStep, LinkOrder,
-    websocket::{Broken, Input, Machine, OpenError, Opening, Transmit, open},
+    CloseReport, ConnectError, ConnectStep, Input, LinkOrder, Transmit,
+    websocket::{Broken, Machine, OpenError, Opening, open},
 };
 use ws_core::{ClientRequest, Endpoint};
 
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     config::{Config, Credentials},
     error::{Error, Refusal},
-    proto::{self, Core, Effect, Greeting},
+    proto::{Core, Effect, Greeting},
 };
 
 pub(super) struct Sea {
@@ -128,14 +128,7 @@ impl Machine for Sea {
     }
 
     fn handle_input(&mut self, now: Instant, input: Input<'_>) {
-        self.core.handle_input(
-            now,
-            match input {
-                Input::Text(text) => proto::Input::Text(text),
-                Input::Binary(_) => proto::Input::Binary,
-                Input::Control => proto::Input::Control,
-            },
-        );
+        self.core.handle_input(now, input);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
@@ -171,10 +164,7 @@ impl Machine for Sea {
     }
 
     fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
-        self.core.poll_transmit(now).map(|transmit| match transmit {
-            proto::Transmit::Text(text) => Transmit::Text(text),
-            proto::Transmit::Ping => Transmit::Ping,
-        })
+        self.core.poll_transmit(now)
     }
 
     fn is_blocked(&self) -> bool {

@@ -18,7 +18,7 @@ impl<R> Core<R> {
         }
         let text = match input {
             Input::Control => return,
-            Input::Binary => {
+            Input::Binary(_) => {
                 return self.fail(now, Error::protocol("binary_message", "a binary message"));
             }
             Input::Text(text) => text,

@@ -38,28 +38,6 @@ pub enum Effect<R> {
     },
 }
 
-/// What the driver received.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "the kinds of WebSocket message")]
-pub enum Input<'a> {
-    /// A text message.
-    Text(&'a str),
-    /// A binary message, which JSON over RTM never uses.
-    Binary,
-    /// A ping or a pong: a sign of life.
-    Control,
-}
-
-/// What the driver has to send.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "the kinds of WebSocket message that RTM uses")]
-pub enum Transmit {
-    /// A text message.
-    Text(String),
-    /// A ping with the payload `py`.
-    Ping,
-}
-
 /// A request of the application. Messages are JSON text.
 #[derive(Clone, Debug)]
 pub struct Request {

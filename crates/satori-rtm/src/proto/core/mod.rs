@@ -15,7 +15,8 @@ use std::{
 use client_core::{CloseReport, Dropped, Event, Link, LinkOrder, Monitor, Outbox, Token, after};
 use serde_json::value::RawValue;
 
-pub use io::{Effect, Input, Request, Transmit};
+pub use client_core::{Input, Transmit};
+pub use io::{Effect, Request};
 
 use super::{
     pdu,

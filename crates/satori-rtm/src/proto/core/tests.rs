@@ -44,6 +44,7 @@ impl Bench {
             .map(|transmit| match transmit {
                 Transmit::Text(text) => text,
                 Transmit::Ping => "PING".into(),
+                Transmit::Binary(_) => "BINARY".into(),
             })
             .collect()
     }

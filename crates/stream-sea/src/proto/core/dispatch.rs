@@ -19,7 +19,7 @@ impl<R> Core<R> {
         }
         let text = match input {
             Input::Control => return,
-            Input::Binary => return self.warn("binary_message", "a binary message"),
+            Input::Binary(_) => return self.warn("binary_message", "a binary message"),
             Input::Text(text) => text,
         };
         self.monitor.count(|stats| stats.bytes_in += text.len() as u64);

@@ -1,6 +1,6 @@
 //! What goes into the core and what comes out of it.
 
-use std::{fmt, time::Instant};
+use std::time::Instant;
 
 use client_core::CloseReport;
 
@@ -35,37 +35,6 @@ pub enum Effect<R> {
         /// What became of the requests of this core: it has none of its own.
         report: CloseReport,
     },
-}
-
-/// What the driver received.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "the kinds of WebSocket message")]
-pub enum Input<'a> {
-    /// A text message.
-    Text(&'a str),
-    /// A binary message, which the protocol never uses.
-    Binary,
-    /// A ping or a pong: a sign of life.
-    Control,
-}
-
-/// What the driver has to send. Its `Debug` hides the text: it may hold a secret.
-#[derive(Clone, Eq, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "the kinds of WebSocket message that are used")]
-pub enum Transmit {
-    /// A text message.
-    Text(String),
-    /// A ping.
-    Ping,
-}
-
-impl fmt::Debug for Transmit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
-            Self::Ping => f.write_str("Ping"),
-        }
-    }
 }
 
 /// Who the client says it is on a connection.

@@ -14,7 +14,8 @@ use std::{
 
 use client_core::{Link, LinkOrder, Monitor};
 
-pub use io::{Effect, Greeting, Input, Transmit};
+pub use client_core::{Input, Transmit};
+pub use io::{Effect, Greeting};
 
 use super::{
     message,

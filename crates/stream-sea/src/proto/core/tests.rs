@@ -56,6 +56,7 @@ impl Bench {
             .map(|transmit| match transmit {
                 Transmit::Text(text) => text,
                 Transmit::Ping => "PING".into(),
+                Transmit::Binary(_) => "BINARY".into(),
             })
             .collect()
     }
@@ -236,7 +237,7 @@ fn what_means_nothing_is_told_and_the_stream_goes_on() {
         bench.receive(text);
         assert_eq!(bench.warnings(), [code], "{text}");
     }
-    bench.core.handle_input(bench.now, Input::Binary);
+    bench.core.handle_input(bench.now, Input::Binary(b""));
     assert_eq!(bench.warnings(), ["binary_message"]);
     bench.receive(r#"{"id":2,"action":"whatever","success":false,"payload":null}"#);
     assert_eq!(take(&mut reader), ["null"]);
