@@ -222,3 +222,84 @@ async fn close_gives_up_at_its_limit_and_says_what_is_in_doubt() {
     }
     assert_eq!(client.close(Duration::ZERO).await, report);
 }
+
+/// R7: whatever the code of a close is, the client returns; nobody gave codes a meaning.
+#[tokio::test(start_paused = true)]
+async fn r7_after_a_close_with_any_code_the_client_returns() {
+    on_both_engines(|server| async move {
+        let client = connect(&server).await;
+        let mut tides = client.subscribe("tides", Subscribe::new().fanout()).await.unwrap();
+        let codes = (1000..=1003).chain(1007..=1013).chain([3000, 3999, 4000, 4999]);
+        for (n, code) in codes.enumerate() {
+            assert_eq!(server.close_sockets(code), 1, "{code}");
+            assert!(matches!(within(tides.next()).await, Some(Delivery::Gap(_))), "{code}");
+            while client.stats().connects < n as u64 + 2 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            // Until the subscription is made again, nobody is there to be closed.
+            tokio::time::sleep(Duration::from_secs(40)).await;
+        }
+        let told = client.stats().last_error.unwrap();
+        assert!(format!("{told:?}").contains("4999"), "{told:?}");
+    })
+    .await;
+}
+
+/// C8: payloads are not looked into, and decoding them is bounded.
+#[tokio::test(start_paused = true)]
+async fn c8_payloads_of_any_depth_are_delivered_to_the_letter() {
+    let server = server(Engine::WsCore);
+    let client = connect(&server).await;
+    let mut tides = client.subscribe("tides", Subscribe::new()).await.unwrap();
+    for payload in [
+        format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000)),
+        "1e400".into(),
+        "18446744073709551616".into(),
+        r#"{"a":1,"a":2}"#.into(),
+        r#""\ud800""#.into(),
+        "null".into(),
+    ] {
+        assert_eq!(server.send_raw(&format!(r#"{{"id":2,"payload":{payload}}}"#)), 1);
+        assert_eq!(take(&mut tides, 1).await, [payload]);
+    }
+    let deep = format!(r#"{{"id":2,"payload":{}1{}}}"#, "[".repeat(200), "]".repeat(200));
+    assert_eq!(server.send_raw(&deep), 1);
+    let Some(Delivery::Message(message)) = within(tides.next()).await else { panic!() };
+    assert_eq!(message.decode::<serde_json::Value>().unwrap_err().code(), "decode");
+}
+
+/// X9: what comes from the service may end up on a terminal.
+#[tokio::test(start_paused = true)]
+async fn x9_hostile_text_from_the_service_is_escaped_and_shortened() {
+    let server = server(Engine::WsCore);
+    let client = connect(&server).await;
+    let mut events = client.events();
+    let _tides = client.subscribe("tides", Subscribe::new()).await.unwrap();
+    let hostile = format!("\u{1b}[31m\n{}", "x".repeat(100_000));
+    assert_eq!(server.send_raw(&hostile), 1);
+    let Some(Event::Warning { cause }) = within(events.next()).await else { panic!() };
+    for shown in [cause.to_string(), format!("{cause:?}")] {
+        assert!(!shown.contains('\u{1b}') && !shown.contains('\n'), "{shown:?}");
+        assert!(shown.len() < 2000, "{}", shown.len());
+    }
+    let error = client.subscribe("no\u{1b}[31m\nbody", Subscribe::new()).await.unwrap_err();
+    let shown = error.to_string();
+    assert!(!shown.contains('\u{1b}') && !shown.contains('\n'), "{shown:?}");
+}
+
+/// Q1: the consumer sleeps, and is waited for.
+#[tokio::test(start_paused = true)]
+async fn q1_a_consumer_that_sleeps_loses_nothing_and_keeps_its_connection() {
+    let server = server(Engine::WsCore);
+    let client = connect(&server).await;
+    let few = stream_sea::InboxLimits::default().max_messages(4);
+    let mut tides = client.subscribe("tides", Subscribe::new().inbox(few)).await.unwrap();
+    let publisher = connect(&server).await;
+    for n in 0..500 {
+        publisher.publish("tides", &json!({"n": n})).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let got = take(&mut tides, 500).await;
+    assert_eq!(got.last().map(String::as_str), Some(r#"{"n":499}"#));
+    assert_eq!(client.stats().connects, 1);
+}
