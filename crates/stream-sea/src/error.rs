@@ -56,7 +56,7 @@ pub enum Error {
 #[non_exhaustive]
 pub struct ProtocolError {
     /// The rule, in one word: `invalid_json`, `no_id`, `unknown_id`, `no_payload`,
-    /// `binary_message`, `answer` (an HTTP body that cannot be read), or
+    /// `stream_name` (an id that is another stream's), `binary_message`, `answer` (an HTTP body that cannot be read), or
     /// `websocket`.
     pub code: &'static str,
     /// What was received, shortened.

@@ -55,6 +55,8 @@ pub enum Action {
     Stall,
     /// From here on, every byte passes by itself.
     Slice,
+    /// The bits of this mask are turned over in the next byte.
+    Flip(u8),
 }
 
 /// One fault.

@@ -54,6 +54,8 @@ struct Lane<'f> {
     passed: u64,
     frames: Frames,
     slicing: bool,
+    /// What is turned over in the next byte.
+    flip: Option<u8>,
     /// What has struck here: a rule strikes a connection once.
     struck: Vec<Rule>,
 }
@@ -61,7 +63,7 @@ struct Lane<'f> {
 impl<'f> Lane<'f> {
     fn new(faults: &'f Faults, number: u64, direction: Direction) -> Self {
         let (frames, struck) = (Frames::default(), Vec::new());
-        Self { faults, number, direction, passed: 0, frames, slicing: false, struck }
+        Self { faults, number, direction, passed: 0, frames, slicing: false, flip: None, struck }
     }
 
     /// Returns the action that ended the connection, or nothing if the stream
@@ -83,7 +85,14 @@ impl<'f> Lane<'f> {
                 Err(_) => return Some(Action::Reset),
             };
             let mut rest = block.get(..read).unwrap_or_default();
-            while !rest.is_empty() {
+            while let Some((first, others)) = rest.split_first() {
+                if let Some(mask) = self.flip.take() {
+                    if self.write(to, &[first ^ mask]).await.is_err() {
+                        return Some(Action::Reset);
+                    }
+                    rest = others;
+                    continue;
+                }
                 let (until, rule) = self.next_rule(rest);
                 let (now, later) = rest.split_at(until);
                 if self.write(to, now).await.is_err() {
@@ -98,6 +107,7 @@ impl<'f> Lane<'f> {
                     Action::Reset | Action::Close => return Some(rule.action),
                     Action::Stall => return swallow(from).await,
                     Action::Slice => self.slicing = true,
+                    Action::Flip(mask) => self.flip = Some(mask),
                 }
             }
         }

@@ -96,3 +96,18 @@ async fn slices_arrive_whole() {
     client.shutdown().await.unwrap();
     assert_eq!(all(&mut server).await, b"one byte at a time");
 }
+
+#[tokio::test]
+async fn turns_over_the_bits_of_one_byte() {
+    for (at, wanted) in [(0, b"11234"), (3, b"01224"), (4, b"01235")] {
+        let rule = Rule::new(Direction::ToServer, At::Byte(at), Action::Flip(1));
+        let (mut client, mut server, proxy) = between(rule);
+        // In one write, and in two.
+        client.write_all(b"0123").await.unwrap();
+        tokio::task::yield_now().await;
+        client.write_all(b"4").await.unwrap();
+        drop(client);
+        assert_eq!(all(&mut server).await, wanted);
+        assert_eq!(proxy.faults().struck(), 1);
+    }
+}

@@ -1,5 +1,7 @@
 //! Messages as the wire has them (docs/protocols/stream-sea.md, 7).
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, value::RawValue};
 
@@ -65,6 +67,8 @@ pub(super) struct Incoming<'a> {
     pub(super) success: Option<serde_json::Value>,
     #[serde(default, borrow)]
     error: Option<&'a RawValue>,
+    #[serde(default, borrow, rename = "streamName")]
+    pub(super) stream_name: Option<Cow<'a, str>>,
     /// `null` is a payload, too.
     #[serde(default, borrow, deserialize_with = "present")]
     pub(super) payload: Option<&'a RawValue>,

@@ -75,7 +75,8 @@ struct Stage {
 impl Stage {
     fn new(engine: Engine, rules: &[Rule]) -> Self {
         let auditor = Auditor::default();
-        let config = StreamSeaConfig::default().stream("tides").auditor(auditor.clone());
+        let config = StreamSeaConfig::default().auditor(auditor.clone());
+        let config = config.stream("tides").stream("moods");
         let server = StreamSeaServer::new(config, engine);
         let faults = Faults::default();
         rules.iter().for_each(|rule| faults.add(*rule));
@@ -262,4 +263,76 @@ fn a_call_cut_at_any_byte_is_carried_out_once_at_most() {
     totals.print("R6 a call cut at every byte", start);
     totals.assert_nothing_unreported();
     assert!(in_doubt > 100 && done > 0, "{in_doubt} in doubt, {unsent} unsent, {done} done");
+}
+
+/// C1: a flipped bit is an error, a warning, or another message; nothing hangs, nothing
+/// panics, and what comes is never somebody else's.
+#[test]
+fn c1_a_flipped_bit_neither_hangs_nor_panics() {
+    let start = Instant::now();
+    let (mut sessions, mut faults, mut whole) = (0_u64, 0_u64, 0_u64);
+    for byte in 0.. {
+        let before = faults;
+        for bit in 0..8 {
+            let rule = Rule::new(Direction::ToClient, At::Byte(byte), Action::Flip(1 << bit));
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let stage = Stage::new(Engine::WsCore, &[rule]);
+                whole += u64::from(within(stage.flipped()).await);
+                faults += stage.proxy.faults().struck();
+            });
+            sessions += 1;
+        }
+        if faults == before {
+            assert!(byte > 300, "the session has only {byte} bytes");
+            break;
+        }
+    }
+    let _best_effort = writeln!(
+        std::io::stderr(),
+        "{{\"test\":\"C1 each bit flipped\",\"sessions\":{sessions},\"faults\":{faults},\
+         \"whole\":{whole},\"seconds\":{}}}",
+        start.elapsed().as_secs()
+    );
+    assert!(faults > 2000 && whole > 0 && whole < sessions, "{faults} faults, {whole} whole");
+}
+
+impl Stage {
+    /// Subscribes to two streams, publishes to each, and looks whose messages come.
+    /// Returns whether all of them came.
+    async fn flipped(&self) -> bool {
+        let config = config_through(&self.server, Arc::clone(&self.proxy));
+        let config = config.request_timeout(Duration::from_secs(20)).retry_first_connect();
+        let client = Client::connect(config).await;
+        // A refusal may be what the bit has made of an answer.
+        let Ok(client) = client else { return false };
+        let options = || Subscribe::new().fanout();
+        let one = client.subscribe("tides", options()).await;
+        let two = client.subscribe("moods", options()).await;
+        let (Ok(mut one), Ok(mut two)) = (one, two) else { return false };
+        let publisher = Client::new(crate::support::config(&self.server)).unwrap();
+        let mut all = true;
+        for n in 0..3 {
+            for (stream, subscription) in [("tides", &mut one), ("moods", &mut two)] {
+                publisher.publish(stream, &json!({"of": stream, "n": n})).await.unwrap();
+                let next = tokio::time::timeout(Duration::from_secs(10), subscription.next()).await;
+                let other = if stream == "tides" { "moods" } else { "tides" };
+                match next {
+                    Ok(Some(Delivery::Message(message))) => {
+                        // One bit does not make one name of the other: it would be a
+                        // message that was matched wrong.
+                        assert!(!message.json().contains(other), "{}", message.json());
+                        let wanted = json!({"of": stream, "n": n}).to_string();
+                        all &= message.json() == wanted;
+                    }
+                    _ => all = false,
+                }
+            }
+        }
+        all
+    }
 }

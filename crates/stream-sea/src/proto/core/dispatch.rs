@@ -52,6 +52,11 @@ impl<R> Core<R> {
     fn handle_subscription(&mut self, now: Instant, id: u64, incoming: &Incoming<'_>, text: &str) {
         let Some(serial) = self.ids.get(&id).copied() else { return self.warn("unknown_id", text) };
         let Some(sub) = self.subscriptions.get_mut(&serial) else { return self.stray() };
+        // An id that leads to another stream than it says: nothing that comes can be
+        // trusted any more, and what is thrown away would be missing without a word.
+        if incoming.stream_name.as_ref().is_some_and(|name| *name != sub.stream) {
+            return self.fail(now, true, Error::protocol("stream_name", text));
+        }
         if let Phase::Subscribing { .. } = sub.phase {
             return match incoming.refusal() {
                 None => {

@@ -424,3 +424,14 @@ fn what_is_sent_does_not_show_a_secret() {
     let transmit = bench.core.poll_transmit(bench.now).unwrap();
     assert_eq!(format!("{transmit:?} {:?}", basic()).matches("s3cr3t").count(), 0);
 }
+
+#[test]
+fn an_id_that_is_another_streams_ends_the_connection_with_a_gap() {
+    let mut bench = Bench::live();
+    let mut reader = bench.active(0, 2);
+    bench.receive(r#"{"id":2,"streamName":"tides","payload":1}"#);
+    bench.receive(r#"{"id":2,"streamName":"moods","payload":2}"#);
+    assert_eq!(bench.effects(), ["close"]);
+    assert_eq!(take(&mut reader), ["1", "gap"]);
+    assert_eq!(bench.core.monitor.state(), State::Waiting);
+}
