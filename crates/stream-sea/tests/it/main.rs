@@ -14,6 +14,7 @@ mod conformance;
 mod document;
 mod faults;
 mod life;
+mod load;
 mod network;
 mod raw;
 mod support;

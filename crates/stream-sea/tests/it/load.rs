@@ -1,0 +1,180 @@
+//! Many clients, slow lines, stuck consumers, futures that are dropped at random; all
+//! in paused time.
+
+use std::{io::Write, time::Duration};
+
+use futures_util::future::join_all;
+use realtime_sandbox::Engine;
+use serde_json::json;
+use stream_sea::{Client, Connector, Delivery, Event, InboxLimits, Subscribe};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
+    sync::mpsc,
+    time::Instant,
+};
+
+use crate::support::{config, connect, server, take, within};
+
+/// Numbers without a pattern, and the same ones in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// R9: a thousand clients lose one server, and do not come back at once.
+#[tokio::test(start_paused = true)]
+async fn r9_a_thousand_clients_return_spread_over_the_first_second() {
+    const CLIENTS: usize = 1000;
+    let server = server(Engine::WsCore);
+    let clients = join_all((0..CLIENTS as u64).map(|n| {
+        let config = config(&server).seed(n);
+        async move { Client::connect(config).await.unwrap() }
+    }))
+    .await;
+    let mut events: Vec<_> = clients.iter().map(Client::events).collect();
+    assert_eq!(server.drop_sockets(), CLIENTS);
+    let start = Instant::now();
+    let back = join_all(events.iter_mut().map(|events| async move {
+        while !matches!(within(events.next()).await, Some(Event::Connected)) {}
+        start.elapsed()
+    }))
+    .await;
+    let mut bins = [0_usize; 12];
+    for after in &back {
+        bins[after.as_millis() as usize / 100] += 1;
+    }
+    let _best_effort = writeln!(
+        std::io::stderr(),
+        "{{\"test\":\"R9 a thousand clients\",\"back per 100 ms\":{bins:?}}}"
+    );
+    let peak = bins.iter().max().copied().unwrap_or_default();
+    assert!(peak <= CLIENTS * 15 / 100, "{bins:?}");
+    assert_eq!(bins[..11].iter().sum::<usize>(), CLIENTS);
+}
+
+/// Carries bytes at 1 KB/s, each with a latency of its own up to 2 s.
+fn slow(line: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, seed: u64) -> DuplexStream {
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let (from_client, to_client) = tokio::io::split(far);
+    let (from_server, to_server) = tokio::io::split(line);
+    tokio::spawn(carry(from_client, to_server, Random(seed)));
+    tokio::spawn(carry(from_server, to_client, Random(seed + 1)));
+    near
+}
+
+async fn carry(
+    mut from: impl AsyncRead + Send + Unpin + 'static,
+    mut to: impl AsyncWrite + Send + Unpin + 'static,
+    mut random: Random,
+) {
+    let (chunks, mut due) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    tokio::spawn(async move {
+        while let Some((at, chunk)) = due.recv().await {
+            tokio::time::sleep_until(at).await;
+            if to.write_all(&chunk).await.is_err() {
+                return;
+            }
+        }
+        let _ended = to.shutdown().await;
+    });
+    let mut chunk = [0; 100];
+    while let Ok(read @ 1..) = from.read(&mut chunk).await {
+        tokio::time::sleep(Duration::from_millis(read as u64)).await;
+        let at = Instant::now() + Duration::from_millis(random.below(2000));
+        if chunks.send((at, chunk[..read].to_vec())).is_err() {
+            return;
+        }
+    }
+}
+
+/// S5: latency up to 2 s, 1 KB/s.
+#[tokio::test(start_paused = true)]
+async fn s5_a_slow_line_is_no_lost_one() {
+    for engine in Engine::ALL {
+        for seed in 0..20 {
+            let server = server(engine);
+            let pipes = server.clone();
+            let connector = Connector::new(move |_| {
+                let line = slow(pipes.pipe(), seed * 2);
+                async { Ok(line) }
+            });
+            let patient = config(&server).connector(connector);
+            let client = Client::connect(patient.connect_timeout(Duration::from_secs(30))).await;
+            let client = client.unwrap();
+            let mut tides = client.subscribe("tides", Subscribe::new()).await.unwrap();
+            let publisher = connect(&server).await;
+            for n in 0..10 {
+                publisher.publish("tides", &json!({"n": n})).await.unwrap();
+            }
+            assert_eq!(take(&mut tides, 10).await.len(), 10);
+            // Quiet for a while: pings, and their answers, are slow as well.
+            tokio::time::sleep(Duration::from_secs(300)).await;
+            assert_eq!(client.stats().connects, 1, "seed {seed} on {engine}");
+        }
+    }
+}
+
+/// Q4: one of a hundred subscriptions is stuck, and asked to be waited for.
+#[tokio::test(start_paused = true)]
+async fn q4_a_stuck_subscription_stops_the_others_and_loses_nothing() {
+    let server = server(Engine::WsCore);
+    let client = connect(&server).await;
+    let few = InboxLimits::default().max_messages(2);
+    let mut stuck = client.subscribe("tides", Subscribe::new().fanout().inbox(few)).await.unwrap();
+    let mut others = Vec::new();
+    for _ in 0..99 {
+        others.push(client.subscribe("tides", Subscribe::new().fanout()).await.unwrap());
+    }
+    let publisher = connect(&server).await;
+    for n in 0..8 {
+        publisher.publish("tides", &json!({"n": n})).await.unwrap();
+    }
+    // The service's pings lie unread for a minute, and the connection stays.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(take(&mut stuck, 8).await.len(), 8);
+    for other in &mut others {
+        assert_eq!(take(other, 8).await.len(), 8);
+    }
+    assert_eq!(client.stats().connects, 1);
+}
+
+/// X2: `next` is dropped 100,000 times, at random polls.
+#[tokio::test(start_paused = true)]
+async fn x2_a_hundred_thousand_dropped_futures_lose_nothing() {
+    const MESSAGES: usize = 5000;
+    let server = server(Engine::WsCore);
+    let client = connect(&server).await;
+    let mut tides = client.subscribe("tides", Subscribe::new()).await.unwrap();
+    let publisher = connect(&server).await;
+    let publishing = tokio::spawn(async move {
+        for n in 0..MESSAGES {
+            publisher.publish("tides", &json!({"n": n})).await.unwrap();
+        }
+    });
+    let (mut random, mut got, mut dropped) = (Random(7), 0, 0);
+    while got < MESSAGES || dropped < 100_000 {
+        let polls = random.below(4);
+        let yields = async {
+            for _ in 0..polls {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            delivery = tides.next() => match delivery {
+                Some(Delivery::Message(message)) => {
+                    assert_eq!(message.json(), json!({"n": got}).to_string().as_str());
+                    got += 1;
+                }
+                other => panic!("{other:?}"),
+            },
+            () = yields => dropped += 1,
+        }
+    }
+    publishing.await.unwrap();
+    assert_eq!((got, client.stats().connects), (MESSAGES, 1));
+}
