@@ -30,7 +30,7 @@ KEYS = {
     "client_secret": os.environ["SEA_CLIENT_SECRET"],
 }
 COUNT = int(os.environ["SEA_MESSAGES"])
-OURS, THEIRS = "from_python", "from_rust"
+OURS, THEIRS = "from_them", "from_us"
 PATIENCE = 30
 
 api.api_base_url = "http://%s:%s/api/v1" % (KEYS["remote_host"], KEYS["remote_port"])

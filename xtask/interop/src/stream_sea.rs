@@ -1,4 +1,4 @@
-//! Stream-sea: the Python client and ours exchange messages through the sandbox.
+//! Stream-sea: an original client and ours exchange messages through the sandbox.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::{
 };
 
 const MESSAGES: u64 = 1000;
-const FROM_PYTHON: &str = "from_python";
-const FROM_RUST: &str = "from_rust";
+const FROM_THEM: &str = "from_them";
+const FROM_US: &str = "from_us";
 
 /// What a client says that it did and read.
 #[derive(Debug, Deserialize)]
@@ -48,18 +48,18 @@ pub(crate) async fn run(client: &Client, within: Duration) -> Result<Report, Str
     },);
     let (saw, ()) = exchanged?;
     for n in &saw.delivered {
-        auditor.delivered("python", &message(*n));
+        auditor.delivered("they", &message(*n));
     }
     // It ends when it has got this one.
-    auditor.delivered("python", &over().to_string());
+    auditor.delivered("they", &over().to_string());
     let verdict = auditor.verdict();
     let line = json!({
         "published": verdict.published, "acknowledged": verdict.acknowledged,
         "delivered": verdict.delivered, "lost": verdict.lost(),
         "duplicated": verdict.duplicated(), "gaps": verdict.gaps, "calls": saw.calls,
     });
-    // The original publishes by four threads: its messages come in any order.
-    let unordered = |f: &&realtime_sandbox::Finding| !matches!(f, realtime_sandbox::Finding::Reordered { subscriber, .. } if subscriber == "rust");
+    // The Python client publishes by four threads: its messages come in any order.
+    let unordered = |f: &&realtime_sandbox::Finding| !matches!(f, realtime_sandbox::Finding::Reordered { subscriber, .. } if subscriber == "we");
     let findings: Vec<String> =
         verdict.findings.iter().filter(unordered).map(ToString::to_string).collect();
     // Both ways, the other side's first word, and our last.
@@ -81,28 +81,28 @@ fn over() -> serde_json::Value {
 async fn exchange(ours: &Ours, auditor: &Auditor) -> Result<(), String> {
     let told = |error: stream_sea::Error| format!("our client: {error}");
     let mut subscription = subscribe(ours).await?;
-    auditor.subscribed("rust", FROM_PYTHON);
+    auditor.subscribed("we", FROM_THEM);
     let mut received = 0;
     while received == 0 {
         received += receive(&mut subscription, auditor).await?;
     }
     // Whoever says that he is there has subscribed.
-    auditor.subscribed("python", FROM_RUST);
+    auditor.subscribed("they", FROM_US);
     for n in 1..=MESSAGES {
-        auditor.accepted(FROM_RUST, &message(n));
-        ours.publish(FROM_RUST, &json!({"n": n})).await.map_err(told)?;
-        auditor.acknowledged(FROM_RUST, &message(n));
+        auditor.accepted(FROM_US, &message(n));
+        ours.publish(FROM_US, &json!({"n": n})).await.map_err(told)?;
+        auditor.acknowledged(FROM_US, &message(n));
     }
     while received <= MESSAGES {
         received += receive(&mut subscription, auditor).await?;
     }
-    ours.publish(FROM_RUST, &over()).await.map_err(told)
+    ours.publish(FROM_US, &over()).await.map_err(told)
 }
 
 /// The other side defines the stream first.
 async fn subscribe(ours: &Ours) -> Result<Subscription, String> {
     loop {
-        match ours.subscribe(FROM_PYTHON, Subscribe::new().fanout()).await {
+        match ours.subscribe(FROM_THEM, Subscribe::new().fanout()).await {
             Ok(subscription) => return Ok(subscription),
             Err(error) if error.code() == "subscribe" => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -115,11 +115,11 @@ async fn subscribe(ours: &Ours) -> Result<Subscription, String> {
 async fn receive(subscription: &mut Subscription, auditor: &Auditor) -> Result<u64, String> {
     match subscription.next().await {
         Some(Delivery::Message(message)) => {
-            auditor.delivered("rust", message.json());
+            auditor.delivered("we", message.json());
             Ok(1)
         }
         Some(Delivery::Gap(gap)) => {
-            auditor.gap("rust", gap.missed);
+            auditor.gap("we", gap.missed);
             Ok(0)
         }
         other => Err(format!("our client's subscription has ended: {other:?}")),

@@ -59,7 +59,7 @@ const fn python_cent(name: &'static str, needs: &'static [Need], language: Langu
     }
 }
 
-static PEERS: [Peer; 15] = [
+static PEERS: [Peer; 16] = [
     centrifugo(
         "centrifugo-v6",
         &[Need::ByPath { variable: "CENTRIFUGO_V6" }],
@@ -139,6 +139,16 @@ static PEERS: [Peer; 15] = [
             pins: "stream_sea_python_client.txt",
         }],
         role: Role::Client { script: "stream_sea_python_client.py", language: Language::Python },
+    },
+    Peer {
+        name: "js-client",
+        of: "stream-sea",
+        what: "the JavaScript client: every function of it, and 1,000 messages both ways",
+        needs: &[
+            Need::ByPath { variable: "STREAM_SEA_JS" },
+            Need::Program { name: "node", package: "nodejs" },
+        ],
+        role: Role::Client { script: "stream_sea_js_client.js", language: Language::JavaScript },
     },
     Peer {
         name: "tinyproxy",
