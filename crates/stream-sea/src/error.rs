@@ -23,8 +23,8 @@ pub enum Error {
     },
     /// The connection could not be made.
     Connect(ConnectError),
-    /// A connection that was open failed, or an HTTP call broke off: whether the
-    /// service acted is not known, unless [`Error::is_in_doubt`] says so.
+    /// A connection that was open failed, or an HTTP call broke off. Whether the
+    /// service may have acted, [`Error::is_in_doubt`] says.
     Transport {
         /// What failed, with the transport's own error below it.
         source: Source,

@@ -1,6 +1,6 @@
 //! What handles ask of their driver, and how they are answered.
 
-use client_core::{CloseReport, Writer};
+use client_core::Writer;
 use tokio::sync::oneshot;
 
 use crate::{config::Subscribe, delivery::Delivery, error::Error};
@@ -11,8 +11,6 @@ pub(super) type Replied = Result<(), Error>;
 #[derive(Debug)]
 pub(super) enum Reply {
     Answer(oneshot::Sender<Replied>),
-    /// Somebody who waits for the end.
-    Report(oneshot::Sender<CloseReport>),
     /// A subscription: if nobody is left to take it, it is undone.
     Subscribed {
         to: oneshot::Sender<Replied>,
@@ -44,18 +42,11 @@ impl Reply {
                 let _gone = to.send(result);
                 None
             }
-            Self::Report(_) => None,
             Self::Subscribed { to, serial } => {
                 let subscribed = result.is_ok();
                 let gone = to.send(result).is_err();
                 (subscribed && gone).then_some(serial)
             }
-        }
-    }
-
-    pub(super) fn report(self, report: CloseReport) {
-        if let Self::Report(to) = self {
-            let _gone = to.send(report);
         }
     }
 }

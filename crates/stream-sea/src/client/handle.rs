@@ -428,10 +428,8 @@ impl Client {
     /// Cancel safe: the client may go on closing.
     pub async fn close(&self, wait: Duration) -> CloseReport {
         let report = self.caller.close(wait).await;
-        let (to, closed) = oneshot::channel();
         // A driver that takes no command any more is closed already.
-        drop(self.commands.send(Command::Close(Reply::Report(to))).await);
-        let _closed = closed.await;
+        drop(self.ask(|to| Command::Close(Reply::Answer(to))).await);
         report
     }
 

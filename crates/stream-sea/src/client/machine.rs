@@ -7,7 +7,7 @@ use std::{
 };
 
 use client_core::{
-    CloseReport, ConnectError, ConnectStep, Input, LinkOrder, Transmit,
+    ConnectError, ConnectStep, Input, LinkOrder, Transmit,
     websocket::{Broken, Machine, OpenError, Opening, open},
 };
 use ws_core::{ClientRequest, Endpoint};
@@ -30,7 +30,7 @@ pub(super) struct Sea {
     core: Core<Reply>,
     ended: Arc<Ended>,
     /// Who waits for the end.
-    reports: Vec<(Reply, CloseReport)>,
+    closing: Vec<Reply>,
 }
 
 impl Sea {
@@ -41,7 +41,7 @@ impl Sea {
         core: Core<Reply>,
         ended: Arc<Ended>,
     ) -> Self {
-        Self { config, credentials, url: Arc::new(url), core, ended, reports: Vec::new() }
+        Self { config, credentials, url: Arc::new(url), core, ended, closing: Vec::new() }
     }
 }
 
@@ -151,9 +151,7 @@ impl Machine for Sea {
                         self.core.unsubscribe(now, serial);
                     }
                 }
-                Effect::Closed { to, report } => {
-                    self.reports.extend(to.into_iter().map(|to| (to, report)));
-                }
+                Effect::Closed { to } => self.closing.extend(to),
             }
         }
         None
@@ -185,8 +183,8 @@ impl Machine for Sea {
 
     fn finish(&mut self) {
         self.ended.close();
-        for (to, report) in self.reports.drain(..) {
-            to.report(report);
+        for to in self.closing.drain(..) {
+            to.send(Ok(()));
         }
     }
 }

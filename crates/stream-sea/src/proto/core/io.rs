@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use client_core::CloseReport;
-
 use crate::{config::Given, error::Error};
 
 /// What the core asks its driver to do.
@@ -32,8 +30,6 @@ pub enum Effect<R> {
     Closed {
         /// Who asked for it.
         to: Vec<R>,
-        /// What became of the requests of this core: it has none of its own.
-        report: CloseReport,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use client_core::{CloseReport, ConnectError, ConnectStep, LinkTimeout, Lost, Started};
+use client_core::{ConnectError, ConnectStep, LinkTimeout, Lost, Started};
 
 use super::{AUTHENTICATE, Control, Core, Effect, Greeting};
 use crate::{error::Error, proto::message};
@@ -29,11 +29,10 @@ impl<R> Core<R> {
         self.reply_all(starting, &Error::Closed);
     }
 
-    /// Ends the client; `to` gets the report by [`Effect::Closed`].
+    /// Ends the client; `to` is told by [`Effect::Closed`].
     pub fn close(&mut self, now: Instant, to: R) {
         if self.is_closed() {
-            let report = CloseReport::default();
-            return self.effects.push_back(Effect::Closed { to: vec![to], report });
+            return self.effects.push_back(Effect::Closed { to: vec![to] });
         }
         self.link.close(now, Duration::ZERO, to);
         // Nothing is on its way that could be waited for.
@@ -109,7 +108,7 @@ impl<R> Core<R> {
         self.lose_connection();
         let starting = self.link.closed();
         self.reply_all(starting, &Error::Closed);
-        self.effects.push_back(Effect::Closed { to, report: CloseReport::default() });
+        self.effects.push_back(Effect::Closed { to });
     }
 
     pub(super) fn go_live(&mut self, now: Instant) {
