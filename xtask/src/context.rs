@@ -98,6 +98,7 @@ impl Context {
         let package = match name {
             "cent" => "cent",
             "client-core" => "realtime-client-core",
+            "emitter" => "emitter",
             "sandbox" => "realtime-sandbox",
             "satori-rtm" => "satori-rtm",
             "stream-sea" => "stream-sea",

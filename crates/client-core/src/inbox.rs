@@ -216,6 +216,13 @@ impl<T> Writer<T> {
         Poll::Pending
     }
 
+    /// Returns whether [`poll_room`](Self::poll_room) would wait.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let shared = lock(&self.shared);
+        shared.overflow == Overflow::Block && shared.is_full() && !shared.abandoned
+    }
+
     /// Returns whether the consumer is gone.
     #[must_use]
     pub fn is_abandoned(&self) -> bool {

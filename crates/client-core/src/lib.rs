@@ -4,6 +4,7 @@
 mod backoff;
 mod connect;
 mod error;
+mod gauge;
 mod heartbeat;
 mod inbox;
 mod life;
@@ -16,10 +17,10 @@ mod traffic;
 
 #[cfg(feature = "tokio")]
 mod connector;
+#[cfg(feature = "driver")]
+pub mod driver;
 #[cfg(any(feature = "http", feature = "http-blocking", feature = "tls"))]
 pub mod http;
-#[cfg(feature = "websocket")]
-pub mod websocket;
 
 #[cfg(feature = "tokio")]
 pub use crate::connector::{ByteStream, Connector, Target};
@@ -27,6 +28,7 @@ pub use crate::{
     backoff::{Advice, Backoff, Retry},
     connect::{ConnectError, ConnectStep},
     error::ErrorKind,
+    gauge::{Gauge, Reserved},
     heartbeat::{Beat, Heartbeat},
     inbox::{InboxLimits, Overflow, Reader, Received, Writer, inbox},
     life::{CloseReport, Dropped, Event, State, Stats},

@@ -10,7 +10,7 @@ use realtime_sandbox::{Engine, Sandbox};
 use serde_json::json;
 
 /// The servers that this program knows.
-const NAMES: [&str; 3] = ["satori-rtm", "stream-sea", "cent"];
+const NAMES: [&str; 4] = ["satori-rtm", "stream-sea", "cent", "emitter"];
 
 /// Local servers of realtime protocols, for development and tests.
 ///
@@ -71,12 +71,9 @@ async fn start(options: &Options) -> io::Result<Sandbox> {
 fn announce(sandbox: &Sandbox, as_json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if as_json {
-        let all: serde_json::Map<_, _> =
-            [satori_rtm_keys(sandbox), stream_sea_keys(sandbox), cent_keys(sandbox)]
-                .into_iter()
-                .flatten()
-                .map(|(name, keys)| (name.to_owned(), keys))
-                .collect();
+        let all = [satori_rtm_keys, stream_sea_keys, cent_keys, emitter_keys];
+        let all = all.into_iter().filter_map(|keys| keys(sandbox));
+        let all: serde_json::Map<_, _> = all.map(|(name, keys)| (name.to_owned(), keys)).collect();
         writeln!(out, "{}", serde_json::Value::Object(all))?;
         return out.flush();
     }
@@ -105,6 +102,14 @@ fn announce(sandbox: &Sandbox, as_json: bool) -> io::Result<()> {
         writeln!(out, "  secret     {} (v1, and tokens)", cent.secret())?;
         writeln!(out, "  clients    {}", cent.websocket_url())?;
         writeln!(out, "  Config::v6({:?}, {:?})", cent.url(), cent.api_key())?;
+        writeln!(out)?;
+    }
+    if let Some(address) = sandbox.emitter().address() {
+        let broker = sandbox.emitter();
+        writeln!(out, "emitter      mqtt://{address} and ws://{address}")?;
+        writeln!(out, "  secret key {}", broker.secret_key())?;
+        writeln!(out, "  channel    {}, key {}", broker.channel(), broker.channel_key())?;
+        writeln!(out, "  Config::new(\"mqtt://{address}\".parse()?)")?;
         writeln!(out)?;
     }
     writeln!(out, "A development server: in memory, on loopback. Ctrl-C ends it.")?;
@@ -149,6 +154,19 @@ fn cent_keys(sandbox: &Sandbox) -> Keys {
         "ws_url": cent.websocket_url(),
     });
     Some(("cent", keys))
+}
+
+fn emitter_keys(sandbox: &Sandbox) -> Keys {
+    let broker = sandbox.emitter();
+    let address = broker.address()?;
+    let keys = json!({
+        "host": address.ip().to_string(),
+        "port": address.port(),
+        "secret_key": broker.secret_key(),
+        "channel": broker.channel(),
+        "channel_key": broker.channel_key(),
+    });
+    Some(("emitter", keys))
 }
 
 fn fail(reason: &str) -> ExitCode {

@@ -1,7 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-#[cfg(not(any(feature = "cent", feature = "satori-rtm", feature = "stream-sea")))]
+#[cfg(not(any(
+    feature = "cent",
+    feature = "emitter",
+    feature = "satori-rtm",
+    feature = "stream-sea"
+)))]
 compile_error!("a sandbox needs a server: enable the feature of a protocol");
 
 mod auditor;
@@ -11,9 +16,13 @@ mod fault;
 mod log;
 mod sandbox;
 mod tasks;
+mod totals;
 
 #[cfg(feature = "cent")]
 mod centrifugo;
+
+#[cfg(feature = "emitter")]
+mod emitter;
 
 #[cfg(feature = "satori-rtm")]
 mod rtm;
@@ -26,6 +35,8 @@ mod tls;
 
 #[cfg(feature = "cent")]
 pub use crate::centrifugo::{CentrifugoConfig, CentrifugoServer, ChannelOptions};
+#[cfg(feature = "emitter")]
+pub use crate::emitter::{EmitterConfig, EmitterServer};
 #[cfg(feature = "satori-rtm")]
 pub use crate::rtm::{RtmConfig, RtmServer};
 #[cfg(feature = "stream-sea")]
@@ -38,4 +49,5 @@ pub use crate::{
     fault::{Action, At, Cut, Direction, Faults, Pipe, Proxy, Rule},
     log::{Entry, EventLog, What},
     sandbox::{Builder, Sandbox},
+    totals::Totals,
 };

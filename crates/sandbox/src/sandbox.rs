@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, io};
 
 #[cfg(feature = "cent")]
 use crate::centrifugo::{CentrifugoConfig, CentrifugoServer};
+#[cfg(feature = "emitter")]
+use crate::emitter::{EmitterConfig, EmitterServer};
 use crate::engine::Engine;
 #[cfg(feature = "satori-rtm")]
 use crate::rtm::{RtmConfig, RtmServer};
@@ -18,6 +20,8 @@ const SERVERS: &[&str] = &[
     "stream-sea",
     #[cfg(feature = "cent")]
     "cent",
+    #[cfg(feature = "emitter")]
+    "emitter",
 ];
 
 /// What a sandbox serves, and how.
@@ -41,6 +45,8 @@ pub struct Builder {
     only: Option<Vec<String>>,
     #[cfg(feature = "cent")]
     centrifugo: CentrifugoConfig,
+    #[cfg(feature = "emitter")]
+    emitter: EmitterConfig,
     #[cfg(feature = "satori-rtm")]
     rtm: RtmConfig,
     #[cfg(feature = "stream-sea")]
@@ -62,8 +68,8 @@ impl Builder {
         self
     }
 
-    /// Starts only the servers of these names: `satori-rtm`, `stream-sea`, `cent`.
-    /// Default all.
+    /// Starts only the servers of these names: `satori-rtm`, `stream-sea`, `cent`,
+    /// `emitter`. Default all.
     #[must_use]
     pub fn only<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.only = Some(names.into_iter().map(Into::into).collect());
@@ -75,6 +81,14 @@ impl Builder {
     #[must_use]
     pub fn centrifugo(mut self, config: CentrifugoConfig) -> Self {
         self.centrifugo = config;
+        self
+    }
+
+    /// Sets keys and limits of the emitter broker.
+    #[cfg(feature = "emitter")]
+    #[must_use]
+    pub fn emitter(mut self, config: EmitterConfig) -> Self {
+        self.emitter = config;
         self
     }
 
@@ -121,6 +135,14 @@ impl Builder {
             }
             server
         };
+        #[cfg(feature = "emitter")]
+        let emitter = {
+            let server = EmitterServer::new(self.emitter.clone(), self.engine);
+            if let Some(port) = self.port_of("emitter") {
+                server.listen(port).await?;
+            }
+            server
+        };
         #[cfg(feature = "stream-sea")]
         let stream_sea = {
             let server = StreamSeaServer::new(self.stream_sea.clone(), self.engine);
@@ -134,6 +156,8 @@ impl Builder {
             rtm,
             #[cfg(feature = "cent")]
             centrifugo,
+            #[cfg(feature = "emitter")]
+            emitter,
             #[cfg(feature = "stream-sea")]
             stream_sea,
         })
@@ -154,6 +178,8 @@ pub struct Sandbox {
     rtm: RtmServer,
     #[cfg(feature = "cent")]
     centrifugo: CentrifugoServer,
+    #[cfg(feature = "emitter")]
+    emitter: EmitterServer,
     #[cfg(feature = "stream-sea")]
     stream_sea: StreamSeaServer,
 }
@@ -180,6 +206,14 @@ impl Sandbox {
     #[must_use]
     pub const fn centrifugo(&self) -> &CentrifugoServer {
         &self.centrifugo
+    }
+
+    /// Returns the emitter broker; its [`EmitterServer::address`] is `None` if it was
+    /// not to be started.
+    #[cfg(feature = "emitter")]
+    #[must_use]
+    pub const fn emitter(&self) -> &EmitterServer {
+        &self.emitter
     }
 
     /// Returns the Satori RTM server; its [`RtmServer::address`] is `None` if it

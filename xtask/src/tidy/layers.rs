@@ -29,7 +29,7 @@ pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
 
 /// Whether a file belongs to a pure layer.
 fn is_pure(path: &str) -> bool {
-    let drives = ["connector.rs", "/websocket/", "/http/"].iter().any(|part| path.contains(part));
+    let drives = ["connector.rs", "/driver/", "/http/"].iter().any(|part| path.contains(part));
     let core = path.starts_with("crates/client-core/src/") && !drives;
     let frames = ["session", "assembly", "decode", "encode", "frame/", "utf8/", "mask/mod"];
     let frames = frames.iter().any(|part| path.starts_with(&format!("crates/ws-core/src/{part}")));

@@ -6,6 +6,7 @@ mod ws_core;
 
 use std::{fmt, str::FromStr};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Any byte stream.
@@ -81,7 +82,8 @@ pub(crate) struct Refusal {
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Text(String),
-    Binary,
+    #[cfg_attr(not(feature = "emitter"), expect(dead_code, reason = "only MQTT is binary"))]
+    Binary(Bytes),
     /// A ping or pong; the engine has answered.
     Control,
 }
@@ -116,6 +118,7 @@ pub(crate) struct Gone;
 
 impl Socket {
     /// Receives; cancel safe on both engines.
+    #[cfg(any(feature = "cent", feature = "satori-rtm", feature = "stream-sea"))]
     pub(crate) async fn next(&mut self) -> Result<Incoming, Gone> {
         match self {
             Self::WsCore(socket) => ws_core::next(socket).await,
@@ -124,6 +127,7 @@ impl Socket {
     }
 
     /// Sends and flushes a text message.
+    #[cfg(any(feature = "cent", feature = "satori-rtm", feature = "stream-sea"))]
     pub(crate) async fn send(&mut self, text: String) -> Result<(), Gone> {
         match self {
             Self::WsCore(socket) => ws_core::send(socket, text).await,
@@ -150,6 +154,69 @@ impl Socket {
             _ if !is_sendable => {}
             Self::WsCore(socket) => ws_core::close(*socket, code, reason).await,
             Self::Tungstenite(socket) => tungstenite::close(*socket, code, reason).await,
+        }
+    }
+
+    /// The two directions, for servers that read and write at the same time.
+    #[cfg(feature = "emitter")]
+    pub(crate) fn split(self) -> (SocketReader, SocketWriter) {
+        match self {
+            Self::WsCore(socket) => {
+                let (reader, writer) = socket.split();
+                (SocketReader::WsCore(reader), SocketWriter::WsCore(writer))
+            }
+            Self::Tungstenite(socket) => {
+                let (writer, reader) = futures_util::StreamExt::split(*socket);
+                (SocketReader::Tungstenite(reader), SocketWriter::Tungstenite(writer))
+            }
+        }
+    }
+}
+
+/// What is received on a WebSocket.
+#[cfg(feature = "emitter")]
+pub(crate) enum SocketReader {
+    WsCore(::ws_core::Reader<Io>),
+    Tungstenite(futures_util::stream::SplitStream<tungstenite::Stream>),
+}
+
+/// What is sent on a WebSocket.
+#[cfg(feature = "emitter")]
+pub(crate) enum SocketWriter {
+    WsCore(::ws_core::Writer<Io>),
+    Tungstenite(
+        futures_util::stream::SplitSink<
+            tungstenite::Stream,
+            tokio_tungstenite::tungstenite::Message,
+        >,
+    ),
+}
+
+#[cfg(feature = "emitter")]
+impl SocketReader {
+    /// Receives; cancel safe on both engines.
+    pub(crate) async fn next(&mut self) -> Result<Incoming, Gone> {
+        match self {
+            Self::WsCore(reader) => ws_core::received(reader.next().await),
+            Self::Tungstenite(reader) => {
+                tungstenite::received(futures_util::StreamExt::next(reader).await)
+            }
+        }
+    }
+}
+
+#[cfg(feature = "emitter")]
+impl SocketWriter {
+    /// Sends and flushes a binary message.
+    pub(crate) async fn send(&mut self, bytes: Bytes) -> Result<(), Gone> {
+        match self {
+            Self::WsCore(writer) => {
+                writer.send(&::ws_core::Message::Binary(bytes)).await.map_err(|_| Gone)
+            }
+            Self::Tungstenite(writer) => {
+                let message = tokio_tungstenite::tungstenite::Message::Binary(bytes);
+                futures_util::SinkExt::send(writer, message).await.map_err(|_| Gone)
+            }
         }
     }
 }

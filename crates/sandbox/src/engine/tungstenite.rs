@@ -1,5 +1,6 @@
 //! The engine that is not ours.
 
+#[cfg(any(feature = "cent", feature = "satori-rtm", feature = "stream-sea"))]
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::{
     WebSocketStream, accept_hdr_async_with_config,
@@ -60,16 +61,24 @@ where
     }
 }
 
+#[cfg(any(feature = "cent", feature = "satori-rtm", feature = "stream-sea"))]
 pub(super) async fn next(socket: &mut Stream) -> Result<Incoming, Gone> {
-    match socket.next().await {
+    received(socket.next().await)
+}
+
+pub(super) fn received(
+    message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
+) -> Result<Incoming, Gone> {
+    match message {
         Some(Ok(Message::Text(text))) => Ok(Incoming::Text(text.as_str().to_owned())),
-        Some(Ok(Message::Binary(_))) => Ok(Incoming::Binary),
+        Some(Ok(Message::Binary(bytes))) => Ok(Incoming::Binary(bytes)),
         // A close is answered by the engine while it is polled to its end.
         Some(Ok(_)) => Ok(Incoming::Control),
         Some(Err(_)) | None => Err(Gone),
     }
 }
 
+#[cfg(any(feature = "cent", feature = "satori-rtm", feature = "stream-sea"))]
 pub(super) async fn send(socket: &mut Stream, text: String) -> Result<(), Gone> {
     socket.send(Message::text(text)).await.map_err(|_| Gone)
 }

@@ -3,9 +3,11 @@
 #[cfg(any(feature = "cent", feature = "stream-sea"))]
 use std::time::Duration;
 
+#[cfg(any(feature = "cent", feature = "satori-rtm", feature = "stream-sea"))]
+use ::ws_core::Connection;
 #[cfg(any(feature = "cent", feature = "stream-sea"))]
 use ::ws_core::{CloseCode, CloseFrame};
-use ::ws_core::{Connection, Limits, Message};
+use ::ws_core::{Limits, Message};
 
 use super::{Gone, Incoming, Io, Opening, Refusal, Selected, Socket};
 
@@ -38,15 +40,23 @@ where
     Ok(Socket::WsCore(Box::new(socket)))
 }
 
+#[cfg(any(feature = "cent", feature = "satori-rtm", feature = "stream-sea"))]
 pub(super) async fn next(socket: &mut Connection<Io>) -> Result<Incoming, Gone> {
-    match socket.next().await {
+    received(socket.next().await)
+}
+
+pub(super) fn received(
+    message: Result<Option<Message>, ::ws_core::Error>,
+) -> Result<Incoming, Gone> {
+    match message {
         Ok(Some(Message::Text(text))) => Ok(Incoming::Text(text.as_str().to_owned())),
-        Ok(Some(Message::Binary(_))) => Ok(Incoming::Binary),
+        Ok(Some(Message::Binary(bytes))) => Ok(Incoming::Binary(bytes)),
         Ok(Some(_)) => Ok(Incoming::Control),
         Ok(None) | Err(_) => Err(Gone),
     }
 }
 
+#[cfg(any(feature = "cent", feature = "satori-rtm", feature = "stream-sea"))]
 pub(super) async fn send(socket: &mut Connection<Io>, text: String) -> Result<(), Gone> {
     socket.send(&Message::text(text)).await.map_err(|_| Gone)
 }

@@ -188,7 +188,7 @@ impl Shared {
                     }
                     Ok(Incoming::Control) => continue,
                     // RTM over JSON is text; what else comes is not for us.
-                    Ok(Incoming::Binary) | Err(_) => return,
+                    Ok(Incoming::Binary(_)) | Err(_) => return,
                 },
                 () = notify.notified() => {
                     let delivery = connection.next_delivery();

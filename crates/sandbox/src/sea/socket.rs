@@ -78,7 +78,7 @@ async fn run(hub: &Arc<Hub>, log: &EventLog, number: u64, socket: &mut Socket) -
                         }
                     }
                     Ok(Incoming::Control) => None,
-                    Ok(Incoming::Binary) => {
+                    Ok(Incoming::Binary(_)) => {
                         let reason = "binary messages are not spoken here";
                         Some(Closing { code: 1003, reason, patient: false })
                     }

@@ -9,5 +9,6 @@
 )]
 
 mod centrifugo;
+mod emitter;
 mod program;
 mod rtm;

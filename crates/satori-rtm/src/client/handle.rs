@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use client_core::{CloseReport, Monitor, State, inbox, websocket::drive};
+use client_core::{
+    CloseReport, Monitor, State,
+    driver::{Ended, drive},
+    inbox,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
@@ -16,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     command::{Command, Replied, Reply},
     machine::Rtm,
-    subscription::{Ended, Subscription},
+    subscription::Subscription,
 };
 use crate::{
     Events, Stats,
@@ -62,7 +66,7 @@ const COMMANDS: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Client {
     commands: mpsc::Sender<Command>,
-    ended: Arc<Ended>,
+    ended: Arc<Ended<(Arc<str>, u64)>>,
     serials: Arc<AtomicU64>,
     monitor: Monitor<Error>,
     report: Arc<OnceLock<CloseReport>>,
@@ -89,7 +93,7 @@ impl Client {
         let core = Core::new(config.clone(), monitor.clone())?;
         let report = Arc::default();
         let machine = Rtm::new(config, url, core, Arc::clone(&ended), Arc::clone(&report));
-        runtime.spawn(drive(machine, receiver, Arc::clone(&ended.notify)));
+        runtime.spawn(drive(machine, receiver, ended.notify()));
         let serials = Arc::default();
         Ok(Self { commands, ended, serials, monitor, report, max_publish_bytes })
     }

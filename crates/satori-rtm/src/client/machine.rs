@@ -8,14 +8,11 @@ use std::{
 
 use client_core::{
     CloseReport, Input, LinkOrder, Transmit,
-    websocket::{Broken, Machine, OpenError, Opening, open},
+    driver::{Broken, Ended, Machine, OpenError, Opening, open},
 };
 use ws_core::{ClientRequest, Endpoint};
 
-use super::{
-    command::{Command, Reply},
-    subscription::Ended,
-};
+use super::command::{Command, Reply};
 use crate::{
     config::Config,
     error::{Error, Refusal},
@@ -26,7 +23,7 @@ pub(super) struct Rtm {
     config: Arc<Config>,
     url: Arc<Endpoint>,
     core: Core<Reply>,
-    ended: Arc<Ended>,
+    ended: Arc<Ended<(Arc<str>, u64)>>,
     /// What every later call of `close` returns.
     report: Arc<OnceLock<CloseReport>>,
     /// Who waits for the end.
@@ -38,7 +35,7 @@ impl Rtm {
         config: Config,
         url: Endpoint,
         core: Core<Reply>,
-        ended: Arc<Ended>,
+        ended: Arc<Ended<(Arc<str>, u64)>>,
         report: Arc<OnceLock<CloseReport>>,
     ) -> Self {
         let (config, url) = (Arc::new(config), Arc::new(url));

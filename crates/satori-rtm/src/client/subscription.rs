@@ -2,57 +2,19 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
 };
 
-use client_core::{Reader, Received};
+use client_core::{Reader, Received, driver::Ended};
 use futures_core::Stream;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, Reply};
 use crate::{
     delivery::{Delivery, Gap, GapReason},
     error::Error,
 };
-
-/// Subscriptions that were dropped, for the driver to end. Bounded by the
-/// number of subscriptions that exist.
-#[derive(Debug, Default)]
-pub(super) struct Ended {
-    list: Mutex<List>,
-    pub(super) notify: Arc<Notify>,
-}
-
-#[derive(Debug, Default)]
-struct List {
-    dropped: Vec<(Arc<str>, u64)>,
-    /// The driver is gone, and with it every subscription.
-    closed: bool,
-}
-
-impl Ended {
-    pub(super) fn take(&self) -> Vec<(Arc<str>, u64)> {
-        std::mem::take(&mut self.lock().dropped)
-    }
-
-    pub(super) fn close(&self) {
-        *self.lock() = List { dropped: Vec::new(), closed: true };
-    }
-
-    fn push(&self, channel: Arc<str>, serial: u64) {
-        let mut list = self.lock();
-        if !list.closed {
-            list.dropped.push((channel, serial));
-            drop(list);
-            self.notify.notify_one();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, List> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The deliveries of one channel: a stream that ends when the subscription
 /// does.
@@ -65,7 +27,7 @@ pub struct Subscription {
     serial: u64,
     reader: Reader<Delivery>,
     commands: mpsc::WeakSender<Command>,
-    ended: Arc<Ended>,
+    ended: Arc<Ended<(Arc<str>, u64)>>,
     over: bool,
 }
 
@@ -75,7 +37,7 @@ impl Subscription {
         serial: u64,
         reader: Reader<Delivery>,
         commands: mpsc::WeakSender<Command>,
-        ended: Arc<Ended>,
+        ended: Arc<Ended<(Arc<str>, u64)>>,
     ) -> Self {
         Self { channel, serial, reader, commands, ended, over: false }
     }
@@ -148,6 +110,6 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.ended.push(Arc::clone(&self.channel), self.serial);
+        self.ended.push((Arc::clone(&self.channel), self.serial));
     }
 }

@@ -8,10 +8,7 @@
 //!      '--------- connection lost ----+------------ Unsubscribing --ok--> gone
 //! ```
 
-use std::{
-    task::{Context, Waker},
-    time::Instant,
-};
+use std::time::Instant;
 
 use client_core::Writer;
 use serde_json::value::RawValue;
@@ -131,8 +128,7 @@ impl<R> Sub<R> {
 
     /// Whether a consumer that is waited for has as much as it may have.
     pub(super) fn is_full(&self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        self.out.as_ref().is_some_and(|out| out.poll_room(&mut cx).is_pending())
+        self.out.as_ref().is_some_and(Writer::is_full)
     }
 
     /// Ends the consumer's stream, with an error unless the application asked.

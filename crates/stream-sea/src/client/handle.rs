@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use client_core::{CloseReport, Monitor, State, inbox, websocket::drive};
+use client_core::{
+    CloseReport, Monitor, State,
+    driver::{Ended, drive},
+    inbox,
+};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,7 +21,7 @@ use super::{
     caller::Caller,
     command::{Command, Replied, Reply},
     machine::Sea,
-    subscription::{Ended, Subscription},
+    subscription::Subscription,
 };
 use crate::{
     Events, Stats,
@@ -70,7 +74,7 @@ const COMMANDS: usize = 64;
 #[derive(Clone)]
 pub struct Client {
     commands: mpsc::Sender<Command>,
-    ended: Arc<Ended>,
+    ended: Arc<Ended<u64>>,
     serials: Arc<AtomicU64>,
     monitor: Monitor<Error>,
     credentials: Arc<Mutex<Credentials>>,
@@ -99,7 +103,7 @@ impl Client {
         let config = Arc::new(config);
         let caller = Arc::new(Caller::new(Arc::clone(&config), Arc::clone(&credentials))?);
         let machine = Sea::new(config, Arc::clone(&credentials), url, core, Arc::clone(&ended));
-        runtime.spawn(drive(machine, receiver, Arc::clone(&ended.notify)));
+        runtime.spawn(drive(machine, receiver, ended.notify()));
         let serials = Arc::default();
         Ok(Self { commands, ended, serials, monitor, credentials, caller })
     }

@@ -8,14 +8,11 @@ use std::{
 
 use client_core::{
     ConnectError, ConnectStep, Input, LinkOrder, Transmit,
-    websocket::{Broken, Machine, OpenError, Opening, open},
+    driver::{Broken, Ended, Machine, OpenError, Opening, open},
 };
 use ws_core::{ClientRequest, Endpoint};
 
-use super::{
-    command::{Command, Reply},
-    subscription::Ended,
-};
+use super::command::{Command, Reply};
 use crate::{
     config::{Config, Credentials},
     error::{Error, Refusal},
@@ -28,7 +25,7 @@ pub(super) struct Sea {
     credentials: Arc<Mutex<Credentials>>,
     url: Arc<Endpoint>,
     core: Core<Reply>,
-    ended: Arc<Ended>,
+    ended: Arc<Ended<u64>>,
     /// Who waits for the end.
     closing: Vec<Reply>,
 }
@@ -39,7 +36,7 @@ impl Sea {
         credentials: Arc<Mutex<Credentials>>,
         url: Endpoint,
         core: Core<Reply>,
-        ended: Arc<Ended>,
+        ended: Arc<Ended<u64>>,
     ) -> Self {
         Self { config, credentials, url: Arc::new(url), core, ended, closing: Vec::new() }
     }

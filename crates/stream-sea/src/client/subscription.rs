@@ -2,53 +2,14 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
 };
 
-use client_core::{Reader, Received};
+use client_core::{Reader, Received, driver::Ended};
 use futures_core::Stream;
-use tokio::sync::Notify;
 
 use crate::delivery::{Delivery, Gap, GapReason};
-
-/// Subscriptions that were dropped, for the driver to end. Bounded by the
-/// number of subscriptions that exist.
-#[derive(Debug, Default)]
-pub(super) struct Ended {
-    list: Mutex<List>,
-    pub(super) notify: Arc<Notify>,
-}
-
-#[derive(Debug, Default)]
-struct List {
-    dropped: Vec<u64>,
-    /// The driver is gone, and with it every subscription.
-    closed: bool,
-}
-
-impl Ended {
-    pub(super) fn take(&self) -> Vec<u64> {
-        std::mem::take(&mut self.lock().dropped)
-    }
-
-    pub(super) fn close(&self) {
-        *self.lock() = List { dropped: Vec::new(), closed: true };
-    }
-
-    fn push(&self, serial: u64) {
-        let mut list = self.lock();
-        if !list.closed {
-            list.dropped.push(serial);
-            drop(list);
-            self.notify.notify_one();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, List> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The deliveries of one stream: a stream that ends when the subscription does.
 ///
@@ -61,7 +22,7 @@ pub struct Subscription {
     stream: Arc<str>,
     serial: u64,
     reader: Reader<Delivery>,
-    ended: Arc<Ended>,
+    ended: Arc<Ended<u64>>,
     over: bool,
 }
 
@@ -70,7 +31,7 @@ impl Subscription {
         stream: Arc<str>,
         serial: u64,
         reader: Reader<Delivery>,
-        ended: Arc<Ended>,
+        ended: Arc<Ended<u64>>,
     ) -> Self {
         Self { stream, serial, reader, ended, over: false }
     }

@@ -6,10 +6,7 @@
 //!      '------- connection lost ------+----------------------'
 //! ```
 
-use std::{
-    task::{Context, Waker},
-    time::Instant,
-};
+use std::{task::Context, time::Instant};
 
 use client_core::Writer;
 use serde_json::value::RawValue;
@@ -111,7 +108,7 @@ impl<R> Sub<R> {
 
     /// Whether a consumer that is waited for has as much as it may have.
     pub(super) fn is_full(&self) -> bool {
-        self.poll_room(&mut Context::from_waker(Waker::noop())).is_pending()
+        self.out.is_full()
     }
 
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> std::task::Poll<()> {

@@ -32,6 +32,8 @@ pub struct Tls {
     ready: Option<Arc<ClientConfig>>,
     provider: Option<Arc<CryptoProvider>>,
     roots: Option<Vec<CertificateDer<'static>>>,
+    /// What is spoken is no HTTP.
+    without_alpn: bool,
 }
 
 impl Tls {
@@ -61,6 +63,14 @@ impl Tls {
     pub fn root(mut self, der: impl Into<Vec<u8>>) -> Self {
         let der = CertificateDer::from(der.into());
         self.roots.get_or_insert_default().push(der);
+        self
+    }
+
+    /// Offers no protocol by ALPN: what is spoken over this is not HTTP, nor a
+    /// WebSocket.
+    #[must_use]
+    pub const fn without_alpn(mut self) -> Self {
+        self.without_alpn = true;
         self
     }
 
@@ -103,7 +113,9 @@ impl Tls {
             Some(roots) => builder.with_root_certificates(store(roots)?).with_no_client_auth(),
             None => default_trust(builder)?,
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if !self.without_alpn {
+            config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        }
         Ok(Arc::new(config))
     }
 }

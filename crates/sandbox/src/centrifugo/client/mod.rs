@@ -54,7 +54,7 @@ async fn run(
                     }
                 }
                 Ok(Incoming::Control) => None,
-                Ok(Incoming::Binary) => return Some(Closing::new(3501, "bad request")),
+                Ok(Incoming::Binary(_)) => return Some(Closing::new(3501, "bad request")),
                 Err(_) => return None,
             },
             order = next(&mut orders) => match order {

@@ -1,21 +1,21 @@
-//! One attempt to open a WebSocket: name, TCP, tunnel, TLS, upgrade.
+//! One attempt to open a wire: name, TCP, tunnel, TLS, and for a WebSocket the
+//! upgrade.
 
 use std::time::{Duration, Instant};
 
-use ws_core::{
-    ClientRequest, Connection, Dialer, Endpoint, HandshakeError, Keys, Limits, Step, Stream,
+use ws_core::{ClientRequest, Dialer, Endpoint, HandshakeError, Keys, Limits, Step};
+
+use super::wire::Wire;
+use crate::{
+    connect::{ConnectError, ConnectStep},
+    connector::Target,
 };
 
-use crate::connect::{ConnectError, ConnectStep};
-
-/// Bytes that may wait in the socket's own buffer; what exceeds it waits in the
+/// Bytes that may wait in the wire's own buffer; what exceeds it waits in the
 /// outbox, which has the bounds that the application chose.
-const MAX_OUT: usize = 64 << 10;
+pub(super) const MAX_OUT: usize = 64 << 10;
 
-/// An open WebSocket.
-pub type Socket = Box<Connection<Stream>>;
-
-/// Why a WebSocket is not open.
+/// Why a wire is not open.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "refused by the service, failed, or misconfigured")]
 pub enum OpenError {
@@ -48,14 +48,37 @@ pub async fn open(
     max_message: usize,
     deadline: Instant,
     shown: &str,
-) -> Result<Socket, OpenError> {
+) -> Result<Wire, OpenError> {
     let limits = Limits::default().max_message(max_message).max_out(MAX_OUT);
-    let now = tokio::time::Instant::now().into_std();
-    let dialer = dialer.timeout(deadline.saturating_duration_since(now));
+    let dialer = until(deadline, dialer);
     match dialer.connect(url, request, limits, Keys::system()).await {
-        Ok((socket, _)) => Ok(Box::new(socket)),
+        Ok((socket, _)) => Ok(socket.into()),
         Err(error) => Err(told(error, shown)),
     }
+}
+
+/// Opens a byte stream to `target` before `deadline`, over TLS if `secure`, and names
+/// the step that fails on the way to `shown`.
+///
+/// # Errors
+///
+/// [`OpenError`]; a byte stream is never refused.
+pub async fn open_bytes(
+    dialer: Dialer,
+    target: &Target,
+    secure: bool,
+    deadline: Instant,
+    shown: &str,
+) -> Result<Wire, OpenError> {
+    match until(deadline, dialer).dial(&target.host, target.port, secure).await {
+        Ok(stream) => Ok(stream.into()),
+        Err(error) => Err(told(error, shown)),
+    }
+}
+
+fn until(deadline: Instant, dialer: Dialer) -> Dialer {
+    let now = tokio::time::Instant::now().into_std();
+    dialer.timeout(deadline.saturating_duration_since(now))
 }
 
 fn told(error: ws_core::Error, shown: &str) -> OpenError {

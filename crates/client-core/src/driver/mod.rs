@@ -1,8 +1,12 @@
-//! The task of a client that speaks over a WebSocket: it moves bytes, time and
-//! wake-ups, and decides nothing. What decides is a [`Machine`].
+//! The task of a client that keeps one connection, a WebSocket or a byte stream: it
+//! moves bytes, time and wake-ups, and decides nothing. What decides is a
+//! [`Machine`].
 
-mod driver;
+mod bytes;
+mod ended;
 mod open;
+mod task;
+mod wire;
 
 use std::{
     future::Future,
@@ -11,8 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use driver::drive;
-pub use open::{OpenError, Socket, open};
+pub use ended::Ended;
+pub use open::{OpenError, open, open_bytes};
+pub use task::drive;
+pub use wire::Wire;
 
 use crate::{
     link::LinkOrder,
@@ -31,10 +37,10 @@ pub enum Broken {
     Failed(ws_core::Error),
 }
 
-/// A WebSocket on its way to being open, and what was learned on that way.
-pub type Opening<T, E> = Pin<Box<dyn Future<Output = Result<(Socket, T), E>> + Send>>;
+/// A wire on its way to being open, and what was learned on that way.
+pub type Opening<T, E> = Pin<Box<dyn Future<Output = Result<(Wire, T), E>> + Send>>;
 
-/// A client without its socket, as [`drive`] drives it.
+/// A client without its wire, as [`drive`] drives it.
 pub trait Machine: Send + 'static {
     /// What handles ask of it.
     type Command: Send;
@@ -49,19 +55,25 @@ pub trait Machine: Send + 'static {
     /// Returns how long a peer has to answer a close.
     fn close_timeout(&self) -> Duration;
 
+    /// Returns what is sent last on a wire that is closed in peace, before the close
+    /// of a WebSocket.
+    fn farewell(&self) -> Option<Transmit> {
+        None
+    }
+
     /// Takes what a handle asks.
     fn handle_command(&mut self, now: Instant, command: Self::Command);
 
     /// Notices handles that were dropped.
     fn handle_dropped(&mut self, now: Instant);
 
-    /// The WebSocket is open.
+    /// The wire is open.
     fn connected(&mut self, now: Instant, greeting: Self::Greeting);
 
-    /// A WebSocket could not be opened.
+    /// A wire could not be opened.
     fn refused(&mut self, now: Instant, cause: Self::Error);
 
-    /// An open WebSocket has ended.
+    /// An open wire has ended.
     fn broken(&mut self, now: Instant, cause: Broken);
 
     /// Takes what was received.
@@ -73,7 +85,7 @@ pub trait Machine: Send + 'static {
     /// Does what is due at `now`.
     fn handle_timeout(&mut self, now: Instant);
 
-    /// Answers who waits, and returns the next thing to do with the socket.
+    /// Answers who waits, and returns the next thing to do with the wire.
     fn poll_order(&mut self, now: Instant) -> Option<LinkOrder>;
 
     /// Returns whether [`poll_order`](Self::poll_order) has something to do.
@@ -82,10 +94,10 @@ pub trait Machine: Send + 'static {
     /// Returns the next message to send.
     fn poll_transmit(&mut self, now: Instant) -> Option<Transmit>;
 
-    /// Returns whether a slow consumer keeps the socket from being read.
+    /// Returns whether a slow consumer keeps the wire from being read.
     fn is_blocked(&self) -> bool;
 
-    /// Waits until the socket may be read.
+    /// Waits until the wire may be read.
     fn poll_room(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Ends at once: no handle is left.
@@ -94,7 +106,7 @@ pub trait Machine: Send + 'static {
     /// Returns whether the client is closed for good.
     fn is_closed(&self) -> bool;
 
-    /// The socket is gone, and no command comes any more: answers those who wait
+    /// The wire is gone, and no command comes any more: answers those who wait
     /// for the end.
     fn finish(&mut self);
 }

@@ -7,16 +7,11 @@ use std::{
     task::{Context, Poll},
 };
 
+use super::{Broken, Machine, Opening, Wire};
+use crate::{link::LinkOrder, traffic::Input};
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
-};
-use ws_core::{Message, MessageRef};
-
-use super::{Broken, Machine, Opening, Socket};
-use crate::{
-    link::LinkOrder,
-    traffic::{Input, Transmit},
 };
 
 /// Drives `machine` until it is closed or the last handle is dropped. `dropped`
@@ -30,7 +25,7 @@ pub async fn drive<M: Machine>(
         machine,
         commands,
         dropped,
-        socket: Slot::Empty,
+        wire: Slot::Empty,
         heard: Heard::default(),
         parting: None,
     };
@@ -41,7 +36,7 @@ struct Driver<M: Machine> {
     machine: M,
     commands: mpsc::Receiver<M::Command>,
     dropped: Arc<Notify>,
-    socket: Slot<M>,
+    wire: Slot<M>,
     heard: Heard,
     /// The closing handshake of a connection that is no longer wanted.
     parting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -51,7 +46,7 @@ struct Driver<M: Machine> {
 enum Slot<M: Machine> {
     Empty,
     Opening(Opening<M::Greeting, M::Error>),
-    Open(Socket),
+    Open(Wire),
 }
 
 /// When bytes last came, those of a message that is still arriving included.
@@ -67,8 +62,8 @@ enum Wake<M: Machine> {
     Command(Option<M::Command>),
     Dropped,
     Timeout,
-    Opened(Result<(Socket, M::Greeting), M::Error>),
-    /// The socket gives nothing more: it is closed, or has failed.
+    Opened(Result<(Wire, M::Greeting), M::Error>),
+    /// The wire gives nothing more: it is closed, or has failed.
     Ended(Result<(), ws_core::Error>),
     Room,
     Parted,
@@ -90,18 +85,18 @@ impl<M: Machine> Driver<M> {
                     // A handle that was dropped makes room for the one that this
                     // command may ask for.
                     self.machine.handle_dropped(now());
-                    self.machine.handle_command(now(), command);
+                    self.handle_commands(command);
                 }
                 Wake::Command(None) => self.machine.abort(),
                 Wake::Dropped => self.machine.handle_dropped(now()),
                 Wake::Timeout => self.handle_timeout(),
-                Wake::Opened(Ok((socket, greeting))) => {
-                    self.socket = Slot::Open(socket);
+                Wake::Opened(Ok((wire, greeting))) => {
+                    self.wire = Slot::Open(wire);
                     self.heard = Heard::default();
                     self.machine.connected(now(), greeting);
                 }
                 Wake::Opened(Err(error)) => {
-                    self.socket = Slot::Empty;
+                    self.wire = Slot::Empty;
                     self.machine.refused(now(), error);
                 }
                 Wake::Ended(ended) => self.handle_end(ended),
@@ -113,7 +108,7 @@ impl<M: Machine> Driver<M> {
 
     /// Waits for whatever comes first, in no fixed order: neither a flood of
     /// calls nor a flood of messages may silence the other. `starved` says that
-    /// there is more to send than the socket has room for.
+    /// there is more to send than the wire has room for.
     async fn wait(&mut self, starved: bool) -> Wake<M> {
         let timeout = self.machine.poll_timeout().map(Instant::from_std);
         let sleep = async move {
@@ -122,11 +117,11 @@ impl<M: Machine> Driver<M> {
                 None => std::future::pending().await,
             }
         };
-        let (machine, socket, heard) = (&mut self.machine, &mut self.socket, &mut self.heard);
-        let socket = poll_fn(move |cx| match socket {
+        let (machine, wire, heard) = (&mut self.machine, &mut self.wire, &mut self.heard);
+        let wire = poll_fn(move |cx| match wire {
             Slot::Empty => Poll::Pending,
             Slot::Opening(attempt) => attempt.as_mut().poll(cx).map(Wake::Opened),
-            Slot::Open(socket) => poll_socket(machine, socket, heard, starved, cx),
+            Slot::Open(wire) => poll_wire(machine, wire, heard, starved, cx),
         });
         let parting = self.parting.as_mut();
         let parted = async move {
@@ -139,8 +134,19 @@ impl<M: Machine> Driver<M> {
             command = self.commands.recv() => Wake::Command(command),
             () = self.dropped.notified() => Wake::Dropped,
             () = sleep => Wake::Timeout,
-            wake = socket => wake,
+            wake = wire => wake,
             () = parted => Wake::Parted,
+        }
+    }
+
+    /// Takes a command, and those that wait behind it, but not for ever.
+    fn handle_commands(&mut self, first: M::Command) {
+        self.machine.handle_command(now(), first);
+        for _ in 1..AT_ONE_GO {
+            match self.commands.try_recv() {
+                Ok(next) => self.machine.handle_command(now(), next),
+                Err(_) => return,
+            }
         }
     }
 
@@ -155,8 +161,8 @@ impl<M: Machine> Driver<M> {
     fn handle_end(&mut self, ended: Result<(), ws_core::Error>) {
         self.heard.at = None;
         let cause = match ended {
-            Ok(()) => match std::mem::replace(&mut self.socket, Slot::Empty) {
-                Slot::Open(socket) => Broken::Closed(socket.close_frame().cloned()),
+            Ok(()) => match std::mem::replace(&mut self.wire, Slot::Empty) {
+                Slot::Open(wire) => Broken::Closed(wire.close_frame()),
                 Slot::Empty | Slot::Opening(_) => return,
             },
             Err(ws_core::Error::Protocol(error)) => {
@@ -165,7 +171,7 @@ impl<M: Machine> Driver<M> {
                 Broken::Violation(error)
             }
             Err(error) => {
-                self.socket = Slot::Empty;
+                self.wire = Slot::Empty;
                 Broken::Failed(error)
             }
         };
@@ -176,13 +182,13 @@ impl<M: Machine> Driver<M> {
         while let Some(order) = self.machine.poll_order(now()) {
             match order {
                 LinkOrder::Connect { deadline } => {
-                    self.socket = Slot::Opening(self.machine.open(deadline));
+                    self.wire = Slot::Opening(self.machine.open(deadline));
                 }
                 LinkOrder::Disconnect { graceful } => {
                     if graceful {
                         self.part();
                     }
-                    self.socket = Slot::Empty;
+                    self.wire = Slot::Empty;
                 }
             }
         }
@@ -190,32 +196,31 @@ impl<M: Machine> Driver<M> {
 
     /// Leaves the connection, which is closed in its own time.
     fn part(&mut self) {
-        if let Slot::Open(socket) = std::mem::replace(&mut self.socket, Slot::Empty) {
+        if let Slot::Open(mut wire) = std::mem::replace(&mut self.wire, Slot::Empty) {
+            if let Some(farewell) = self.machine.farewell() {
+                // What cannot be said any more need not be.
+                let _best_effort = wire.queue(farewell);
+            }
             let wait = self.machine.close_timeout();
-            self.parting = Some(Box::pin(hang_up(socket, wait)));
+            self.parting = Some(Box::pin(wire.hang_up(wait)));
         }
     }
 
-    /// Hands messages to the socket, as many as it has room for; returns whether
+    /// Hands messages to the wire, as many as it has room for; returns whether
     /// there may be more.
     fn transmit(&mut self) -> bool {
-        let Slot::Open(socket) = &mut self.socket else { return false };
-        // A socket that is closing takes nothing; its end is received next.
-        while socket.is_open() && socket.has_room() {
-            let message = match self.machine.poll_transmit(now()) {
-                Some(Transmit::Text(text)) => Message::text(text),
-                Some(Transmit::Binary(bytes)) => Message::Binary(bytes.into()),
-                Some(Transmit::Ping) => Message::Ping(bytes::Bytes::from_static(b"py")),
-                None => return false,
-            };
+        let Slot::Open(wire) = &mut self.wire else { return false };
+        // A wire that is closing takes nothing; its end is received next.
+        while wire.is_open() && wire.has_room() {
+            let Some(transmit) = self.machine.poll_transmit(now()) else { return false };
             // Without a mask key nothing can be sent, now or later.
-            if let Err(error) = socket.queue(&message) {
-                self.socket = Slot::Empty;
+            if let Err(error) = wire.queue(transmit) {
+                self.wire = Slot::Empty;
                 self.machine.broken(now(), Broken::Failed(error));
                 return false;
             }
         }
-        socket.is_open()
+        wire.is_open()
     }
 
     /// Completes the closing handshake before anyone is told that the client
@@ -233,13 +238,13 @@ impl<M: Machine> Driver<M> {
     }
 }
 
-/// Messages that are taken at one go, before commands and time have their turn.
+/// Messages, or commands, that are taken at one go, before others have their turn.
 const AT_ONE_GO: usize = 64;
 
 /// Reads, unless a slow consumer keeps us from it, and writes in any case.
-fn poll_socket<M: Machine>(
+fn poll_wire<M: Machine>(
     machine: &mut M,
-    socket: &mut Socket,
+    wire: &mut Wire,
     heard: &mut Heard,
     starved: bool,
     cx: &mut Context<'_>,
@@ -247,7 +252,7 @@ fn poll_socket<M: Machine>(
     if machine.is_blocked() && machine.poll_room(now(), cx).is_ready() {
         return Poll::Ready(Wake::Room);
     }
-    if starved && let Poll::Ready(room) = socket.poll_room(cx) {
+    if starved && let Poll::Ready(room) = wire.poll_room(cx) {
         return Poll::Ready(room.map_or_else(|e| Wake::Ended(Err(e)), |()| Wake::Room));
     }
     let mut now_of_all = None;
@@ -255,16 +260,14 @@ fn poll_socket<M: Machine>(
         if machine.is_blocked() || machine.has_order() {
             break;
         }
-        let input = match socket.poll_next_ref(cx) {
-            Poll::Ready(Ok(Some(MessageRef::Text(text)))) => Input::Text(text),
-            Poll::Ready(Ok(Some(MessageRef::Binary(bytes)))) => Input::Binary(bytes),
-            Poll::Ready(Ok(Some(_))) => Input::Control,
+        let input = match wire.poll_next(cx) {
+            Poll::Ready(Ok(Some(input))) => input,
             Poll::Ready(Ok(None)) => return Poll::Ready(Wake::Ended(Ok(()))),
             Poll::Ready(Err(error)) => return Poll::Ready(Wake::Ended(Err(error))),
             Poll::Pending => {
                 // Those of a message that is still arriving.
-                if heard.bytes != socket.received() {
-                    *heard = Heard { bytes: socket.received(), at: Some(now()) };
+                if heard.bytes != wire.received() {
+                    *heard = Heard { bytes: wire.received(), at: Some(now()) };
                 }
                 return match now_of_all {
                     Some(_) => Poll::Ready(Wake::Room),
@@ -278,17 +281,10 @@ fn poll_socket<M: Machine>(
     if now_of_all.is_some() {
         return Poll::Ready(Wake::Room);
     }
-    match socket.poll_flush(cx) {
+    match wire.poll_flush(cx) {
         Poll::Ready(Err(error)) => Poll::Ready(Wake::Ended(Err(error))),
         Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
     }
-}
-
-/// Closes a socket that is no longer wanted, for at most `wait`.
-async fn hang_up(mut socket: Socket, wait: std::time::Duration) {
-    let frame = ws_core::CloseFrame::new(ws_core::CloseCode::NORMAL, "");
-    // Nobody is left to tell: the peer that does not answer is dropped.
-    let _ended = socket.close(Some(&frame), wait).await;
 }
 
 /// The time of the runtime, which tests may pause.

@@ -1,0 +1,392 @@
+//! The client for programs without a runtime.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use client_core::{CloseReport, State};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    answers::{GeneratedKey, KeyBan, Link, Me, PresenceEvent},
+    client::{Client, Handlers, Runner},
+    config::Config,
+    delivery::{Delivery, Message},
+    error::Error,
+    history::HistoryMessage,
+    options::{HistoryOptions, LinkOptions, PublishOptions, SubscribeOptions},
+    payload::Payload,
+    permissions::Permissions,
+};
+
+/// A client whose calls wait for their answers, for programs without a runtime. It is
+/// used as the original is: handlers are called on a thread of their own, and may make
+/// calls themselves.
+///
+/// Each call does what that of its name does in [`Client`], with the same errors.
+/// Cloning it is cheap; with the last clone and subscription, the connection ends.
+///
+/// # Examples
+///
+/// ```no_run
+/// use emitter::{BlockingClient, Config, PublishOptions, SubscribeOptions};
+///
+/// # fn example(key: &'static str) -> Result<(), emitter::Error> {
+/// let client = BlockingClient::new(Config::new("mqtt://127.0.0.1:8080".parse()?))?;
+/// client.handlers().on_message.set(|message| println!("{message:?}"));
+/// client.connect()?;
+/// client.subscribe_with_handler(key, "demo", None, SubscribeOptions::new(), |message| {
+///     println!("{}: {:?}", message.channel(), message.as_str());
+/// })?;
+/// client.publish(key, "demo", "hello", PublishOptions::new())?;
+/// client.disconnect()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct BlockingClient {
+    client: Client,
+    runtime: Arc<Running>,
+}
+
+/// A runtime that may be dropped anywhere, inside another one included.
+struct Running(Option<Runtime>);
+
+impl Running {
+    fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Error> {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let reason = "inside a runtime, the client without `Blocking` is the one to use";
+            return Err(Error::misuse("in_runtime", reason));
+        }
+        let runtime = self.0.as_ref().ok_or(Error::Closed)?;
+        Ok(runtime.block_on(future))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl BlockingClient {
+    /// Makes a client that is not connected, and its threads.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Config`] naming an option that cannot be used.
+    /// - [`Error::Misuse`] with code `no_thread` if the system gives none.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        let no_thread = |e: std::io::Error| Error::misuse("no_thread", e.to_string());
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = Arc::new(Running(Some(runtime.map_err(no_thread)?)));
+        let handle = runtime.0.as_ref().ok_or(Error::Closed)?.handle().clone();
+        let (client, runner) = Client::with_runner(config, &handle)?;
+        let thread = std::thread::Builder::new().name("emitter-handlers".to_owned());
+        thread.spawn(move || call_handlers(&handle, runner)).map_err(no_thread)?;
+        Ok(Self { client, runtime })
+    }
+
+    /// Connects, for the first time or after [`disconnect`](Self::disconnect), as
+    /// [`Client::start`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::start`], and [`Error::Misuse`] with code `in_runtime` inside a
+    /// runtime, as every call here.
+    pub fn connect(&self) -> Result<(), Error> {
+        self.runtime.block_on(self.client.start())?
+    }
+
+    /// Ends the connection and keeps subscriptions for the next
+    /// [`connect`](Self::connect), as [`Client::stop`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::stop`].
+    pub fn disconnect(&self) -> Result<(), Error> {
+        self.runtime.block_on(self.client.stop())?
+    }
+
+    /// As [`Client::publish`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::publish`].
+    pub fn publish(
+        &self,
+        key: &str,
+        channel: &str,
+        message: impl Into<Payload>,
+        options: PublishOptions,
+    ) -> Result<(), Error> {
+        self.runtime.block_on(self.client.publish(key, channel, message, options))?
+    }
+
+    /// As [`Client::publish_with_link`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::publish_with_link`].
+    pub fn publish_with_link(
+        &self,
+        link: &str,
+        message: impl Into<Payload>,
+        options: PublishOptions,
+    ) -> Result<(), Error> {
+        self.runtime.block_on(self.client.publish_with_link(link, message, options))?
+    }
+
+    /// As [`Client::subscribe`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::subscribe`].
+    pub fn subscribe(
+        &self,
+        key: &str,
+        channel: &str,
+        options: SubscribeOptions,
+    ) -> Result<BlockingSubscription, Error> {
+        let subscribed = self.runtime.block_on(self.client.subscribe(key, channel, options))?;
+        Ok(BlockingSubscription { inner: subscribed?, runtime: Arc::clone(&self.runtime) })
+    }
+
+    /// As [`Client::subscribe_with_group`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::subscribe_with_group`].
+    pub fn subscribe_with_group(
+        &self,
+        key: &str,
+        channel: &str,
+        share_group: &str,
+        options: SubscribeOptions,
+    ) -> Result<BlockingSubscription, Error> {
+        let asked = self.client.subscribe_with_group(key, channel, share_group, options);
+        let inner = self.runtime.block_on(asked)??;
+        Ok(BlockingSubscription { inner, runtime: Arc::clone(&self.runtime) })
+    }
+
+    /// As [`Client::subscribe_with_handler`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::subscribe_with_handler`].
+    pub fn subscribe_with_handler(
+        &self,
+        key: &str,
+        channel: &str,
+        share_group: Option<&str>,
+        options: SubscribeOptions,
+        handler: impl Fn(Message) + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let asked = self.client.subscribe_with_handler(key, channel, share_group, options, handler);
+        self.runtime.block_on(asked)?
+    }
+
+    /// As [`Client::unsubscribe`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::unsubscribe`].
+    pub fn unsubscribe(&self, key: &str, channel: &str) -> Result<(), Error> {
+        self.runtime.block_on(self.client.unsubscribe(key, channel))?
+    }
+
+    /// As [`Client::unsubscribe_from_group`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::unsubscribe_from_group`].
+    pub fn unsubscribe_from_group(
+        &self,
+        key: &str,
+        channel: &str,
+        share_group: &str,
+    ) -> Result<(), Error> {
+        self.runtime.block_on(self.client.unsubscribe_from_group(key, channel, share_group))?
+    }
+
+    /// As [`Client::presence`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::presence`].
+    pub fn presence(
+        &self,
+        key: &str,
+        channel: &str,
+        status: bool,
+        changes: Option<bool>,
+    ) -> Result<Option<PresenceEvent>, Error> {
+        self.runtime.block_on(self.client.presence(key, channel, status, changes))?
+    }
+
+    /// As [`Client::presence_with_handler`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::presence_with_handler`].
+    pub fn presence_with_handler(
+        &self,
+        key: &str,
+        channel: &str,
+        status: bool,
+        handler: impl Fn(PresenceEvent) + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        self.runtime.block_on(self.client.presence_with_handler(key, channel, status, handler))?
+    }
+
+    /// As [`Client::presence_unsubscribe`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::presence_unsubscribe`].
+    pub fn presence_unsubscribe(&self, key: &str, channel: &str) -> Result<(), Error> {
+        self.runtime.block_on(self.client.presence_unsubscribe(key, channel))?
+    }
+
+    /// As [`Client::keygen`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::keygen`].
+    pub fn keygen(
+        &self,
+        key: &str,
+        channel: &str,
+        permissions: Permissions,
+        ttl: u32,
+    ) -> Result<GeneratedKey, Error> {
+        self.runtime.block_on(self.client.keygen(key, channel, permissions, ttl))?
+    }
+
+    /// As [`Client::keyban`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::keyban`].
+    pub fn keyban(&self, master_key: &str, target_key: &str, ban: bool) -> Result<KeyBan, Error> {
+        self.runtime.block_on(self.client.keyban(master_key, target_key, ban))?
+    }
+
+    /// As [`Client::link`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::link`].
+    pub fn link(
+        &self,
+        key: &str,
+        channel: &str,
+        name: &str,
+        options: LinkOptions,
+    ) -> Result<Link, Error> {
+        self.runtime.block_on(self.client.link(key, channel, name, options))?
+    }
+
+    /// As [`Client::me`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::me`].
+    pub fn me(&self) -> Result<Me, Error> {
+        self.runtime.block_on(self.client.me())?
+    }
+
+    /// Fetches what is stored of a channel and everything below it, the oldest message
+    /// first. [`HistoryOptions::limit`] bounds it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::history`].
+    pub fn history(
+        &self,
+        key: &str,
+        channel: &str,
+        options: HistoryOptions,
+    ) -> Result<Vec<HistoryMessage>, Error> {
+        let history = self.client.history(key, channel, options)?;
+        self.runtime.block_on(history.all())?
+    }
+
+    /// As [`Client::close`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Misuse`] with code `in_runtime` inside a runtime.
+    pub fn close(&self, wait: Duration) -> Result<CloseReport, Error> {
+        self.runtime.block_on(self.client.close(wait))
+    }
+
+    /// Returns the handlers, to be read and replaced.
+    #[must_use]
+    pub fn handlers(&self) -> &Handlers {
+        self.client.handlers()
+    }
+
+    /// Returns where the client stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.client.state()
+    }
+
+    /// Returns the counters.
+    #[must_use]
+    pub fn stats(&self) -> crate::Stats {
+        self.client.stats()
+    }
+}
+
+impl fmt::Debug for BlockingClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockingClient").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+/// The messages of a channel, for a thread that waits for them. An iterator that ends
+/// when the subscription does.
+pub struct BlockingSubscription {
+    inner: crate::client::Subscription,
+    runtime: Arc<Running>,
+}
+
+impl BlockingSubscription {
+    /// Waits for the next delivery, at most `wait`; `None` if nothing came or the
+    /// subscription has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Misuse`] with code `in_runtime` inside a runtime.
+    pub fn next_within(&mut self, wait: Duration) -> Result<Option<Delivery>, Error> {
+        let next = self.inner.next();
+        self.runtime.block_on(async { tokio::time::timeout(wait, next).await.ok().flatten() })
+    }
+}
+
+impl Iterator for BlockingSubscription {
+    type Item = Delivery;
+
+    fn next(&mut self) -> Option<Delivery> {
+        match self.runtime.block_on(self.inner.next()) {
+            Ok(delivery) => delivery,
+            Err(misuse) => Some(Delivery::Ended(misuse)),
+        }
+    }
+}
+
+impl fmt::Debug for BlockingSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+/// Calls handlers on this thread, outside the runtime: they may make calls that wait.
+fn call_handlers(runtime: &tokio::runtime::Handle, mut runner: Runner) {
+    while let Some(notice) = runtime.block_on(runner.next()) {
+        if let Err(panic) = runner.call(notice) {
+            runtime.block_on(runner.warn(panic));
+        }
+    }
+}

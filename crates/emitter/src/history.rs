@@ -1,0 +1,251 @@
+//! Stored messages: their ids, their order, and how they are fetched page by page
+//! (docs/protocols/emitter.md, 8.6).
+
+use std::{
+    cmp::Reverse,
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+use serde::Deserialize;
+
+use crate::{
+    answers::{HistoryPage, Stored},
+    error::Error,
+    options::HistoryOptions,
+    requests::Ask,
+};
+
+/// Messages of one page, at first.
+const PAGE: u32 = 50;
+/// Where the times of ids begin: 2018.
+const EPOCH: u64 = 1_514_764_800;
+
+/// The broker's name for a stored message. Ids of one channel are ordered as the
+/// messages are.
+#[derive(Clone, Eq, Hash, PartialEq)]
+pub struct MessageId(Vec<u8>);
+
+impl MessageId {
+    /// Returns the id's bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Returns when the message was stored, in seconds since 1970; `None` if the id is
+    /// too short to say.
+    #[must_use]
+    pub fn unix(&self) -> Option<u64> {
+        let bytes = self.0.get(4..8)?.try_into().ok()?;
+        Some(EPOCH + u64::from(u32::MAX - u32::from_be_bytes(bytes)))
+    }
+
+    /// Grows with time, over all channels: seconds, and the broker's own count.
+    fn order(&self) -> Reverse<&[u8]> {
+        Reverse(self.0.get(4..12).unwrap_or_default())
+    }
+
+    fn text(&self) -> String {
+        BASE64.encode(&self.0)
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageId({})", self.text())
+    }
+}
+
+impl<'de> Deserialize<'de> for MessageId {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        BASE64.decode(text.as_bytes()).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A message that was stored.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct HistoryMessage {
+    /// Its name.
+    pub id: MessageId,
+    /// The channel it was published to.
+    pub channel: String,
+    /// What was published.
+    pub payload: Bytes,
+}
+
+impl HistoryMessage {
+    /// Returns when it was stored, to the second.
+    #[must_use]
+    pub fn time(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(self.id.unix().unwrap_or_default())
+    }
+}
+
+impl TryFrom<Stored> for HistoryMessage {
+    type Error = Error;
+
+    fn try_from(stored: Stored) -> Result<Self, Error> {
+        let payload = BASE64.decode(stored.payload.as_bytes());
+        let payload = payload.map_err(|e| Error::misuse("answer", e.to_string()))?;
+        Ok(Self { id: stored.id, channel: stored.channel, payload: payload.into() })
+    }
+}
+
+/// Oldest first.
+pub(crate) fn sort(messages: &mut [HistoryMessage]) {
+    messages.sort_by(|a, b| a.id.order().cmp(&b.id.order()));
+}
+
+/// Fetches page by page, from the newest message back in time.
+#[derive(Clone, Debug)]
+pub(crate) struct Pager {
+    /// `key/channel/`.
+    topic: String,
+    options: HistoryOptions,
+    page: u32,
+    /// What may still come.
+    left: u32,
+    /// The oldest that has come.
+    oldest: Option<MessageId>,
+    is_over: bool,
+}
+
+impl Pager {
+    /// Checks what is asked for.
+    #[cfg(feature = "client")]
+    pub(crate) fn begin(
+        config: &crate::config::Config,
+        key: &str,
+        channel: &str,
+        options: HistoryOptions,
+    ) -> Result<Self, Error> {
+        options.check()?;
+        let channel = crate::channel::Channel::filter(channel)?;
+        let topic = crate::channel::topic(config.key_or_default(key)?, channel.as_str(), "");
+        Ok(Self::new(topic, options))
+    }
+
+    pub(crate) const fn new(topic: String, options: HistoryOptions) -> Self {
+        let left = match options.limit {
+            Some(limit) => limit,
+            None => u32::MAX,
+        };
+        Self { topic, options, page: PAGE, left, oldest: None, is_over: left == 0 }
+    }
+
+    /// The next request, if there is more to fetch.
+    pub(crate) fn ask(&self) -> Option<Ask> {
+        if self.is_over {
+            return None;
+        }
+        let query = self.options.page(self.page.min(self.left));
+        let channel = format!("{}{query}", self.topic);
+        Some(Ask::History { channel, start: self.oldest.as_ref().map(MessageId::text) })
+    }
+
+    /// Takes a page; returns its messages, oldest first.
+    pub(crate) fn take(&mut self, page: HistoryPage) -> Result<Vec<HistoryMessage>, Error> {
+        let mut messages = Vec::with_capacity(page.messages.len());
+        for stored in page.messages {
+            if Some(&stored.id) != self.oldest.as_ref() {
+                messages.push(HistoryMessage::try_from(stored)?);
+            }
+        }
+        sort(&mut messages);
+        let surplus = messages.len().saturating_sub(self.left as usize);
+        drop(messages.drain(..surplus));
+        self.left -= u32::try_from(messages.len()).unwrap_or(u32::MAX).min(self.left);
+        self.is_over = self.left == 0;
+        match messages.iter().max_by(|a, b| a.id.0.cmp(&b.id.0)) {
+            Some(oldest) => self.oldest = Some(oldest.id.clone()),
+            None => self.is_over = true,
+        }
+        Ok(messages)
+    }
+
+    /// The answer was too large to be sent: asks for less from now on. False if there
+    /// is nothing less.
+    pub(crate) fn halve(&mut self) -> bool {
+        self.page /= 2;
+        self.is_over |= self.page == 0;
+        self.page > 0
+    }
+
+    /// Whether the limit was reached: there may be more.
+    pub(crate) const fn is_exhausted(&self) -> bool {
+        self.left == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Timestamp;
+
+    /// An id as a broker makes them: the n-th message, in second `at`.
+    fn id(at: u64, n: u32) -> MessageId {
+        let mut bytes = vec![7; 4];
+        bytes.extend((u32::MAX - u32::try_from(at - EPOCH).unwrap()).to_be_bytes());
+        bytes.extend((u32::MAX - n).to_be_bytes());
+        bytes.extend([1, 2, 3, 4]);
+        MessageId(bytes)
+    }
+
+    fn stored(at: u64, n: u32) -> Stored {
+        Stored {
+            id: id(at, n),
+            channel: "a/".into(),
+            payload: BASE64.encode(n.to_string().as_bytes()),
+        }
+    }
+
+    fn numbers(messages: &[HistoryMessage]) -> Vec<String> {
+        messages.iter().map(|m| String::from_utf8_lossy(&m.payload).into_owned()).collect()
+    }
+
+    #[test]
+    fn ids_have_the_time_and_the_order() {
+        assert_eq!(id(1_735_689_600, 3).unix(), Some(1_735_689_600));
+        assert_eq!(MessageId(vec![1, 2, 3]).unix(), None);
+        let mut mixed: Vec<HistoryMessage> = [(9, 4), (8, 1), (9, 3), (8, 2)]
+            .map(|(at, n)| HistoryMessage::try_from(stored(EPOCH + at, n)).unwrap())
+            .into();
+        sort(&mut mixed);
+        assert_eq!(numbers(&mixed), ["1", "2", "3", "4"]);
+        assert_eq!(Timestamp::from(mixed[0].time()).unix(), EPOCH + 8);
+    }
+
+    #[test]
+    fn pages_go_back_in_time_to_the_limit() {
+        let mut pager = Pager::new("K/a/".into(), HistoryOptions::new().limit(3));
+        let Some(Ask::History { channel, start: None }) = pager.ask() else { panic!() };
+        assert_eq!(channel, "K/a/?last=3");
+        let page = HistoryPage { messages: vec![stored(EPOCH + 9, 5), stored(EPOCH + 9, 4)] };
+        assert_eq!(numbers(&pager.take(page).unwrap()), ["4", "5"]);
+        let Some(Ask::History { channel, start }) = pager.ask() else { panic!() };
+        assert_eq!((channel.as_str(), start), ("K/a/?last=1", Some(id(EPOCH + 9, 4).text())));
+        // More than was asked for: what is known, and what is over the limit.
+        let messages = vec![stored(EPOCH + 7, 2), stored(EPOCH + 9, 4), stored(EPOCH + 8, 3)];
+        assert_eq!(numbers(&pager.take(HistoryPage { messages }).unwrap()), ["3"]);
+        assert!(pager.ask().is_none() && pager.is_exhausted());
+    }
+
+    #[test]
+    fn an_empty_page_is_the_end_and_a_large_one_is_halved() {
+        let mut pager = Pager::new("K/a/".into(), HistoryOptions::new());
+        for expected in [25, 12, 6, 3, 1] {
+            assert!(pager.halve());
+            let Some(Ask::History { channel, .. }) = pager.ask() else { panic!() };
+            assert_eq!(channel, format!("K/a/?last={expected}"));
+        }
+        assert!(!pager.halve() && pager.ask().is_none());
+        let mut pager = Pager::new("K/a/".into(), HistoryOptions::new());
+        assert!(pager.take(HistoryPage { messages: Vec::new() }).unwrap().is_empty());
+        assert!(pager.ask().is_none() && !pager.is_exhausted());
+    }
+}
