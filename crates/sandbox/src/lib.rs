@@ -13,6 +13,7 @@ mod auditor;
 mod door;
 mod engine;
 mod fault;
+pub mod kit;
 mod log;
 mod sandbox;
 mod tasks;

@@ -12,6 +12,10 @@
 mod broker;
 mod document;
 mod faults;
+mod life;
+mod load;
+mod network;
+mod raw;
 mod scripted;
 mod support;
 mod vectors;

@@ -1,45 +1,15 @@
 //! Every public future is dropped after each of its polls. The client must go
 //! on as if nothing had been asked, or as if it had been asked in full.
 
-use std::{
-    collections::BTreeMap,
-    future::Future,
-    pin::pin,
-    task::{Context, Poll, Waker},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
-use realtime_sandbox::{Engine, RtmConfig, RtmServer, What};
+use realtime_sandbox::{
+    Engine, RtmConfig, RtmServer, What,
+    kit::{dropped_at_each_poll, poll_times},
+};
 use satori_rtm::{Client, Delivery, Subscribe};
 
 use crate::support::{config, connect, take, within};
-
-/// Polls `future` at most `polls` times and lets the others run in between;
-/// then drops it.
-async fn poll_times<F: Future>(future: F, polls: usize) -> Option<F::Output> {
-    let mut future = pin!(future);
-    for _ in 0..polls {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return Some(output);
-        }
-        tokio::task::yield_now().await;
-    }
-    None
-}
-
-/// Runs `operation` with a drop after its 0th, 1st, 2nd, .. poll, until it is
-/// ready before it is dropped. Returns how often it was dropped.
-async fn dropped_at_each_poll<T, F>(mut operation: impl FnMut(usize) -> F) -> usize
-where
-    F: Future<Output = Option<T>>,
-{
-    let mut polls = 0;
-    while operation(polls).await.is_none() {
-        polls += 1;
-        assert!(polls < 1000, "never ready");
-    }
-    polls
-}
 
 fn servers() -> impl Iterator<Item = RtmServer> {
     Engine::ALL.into_iter().map(|engine| RtmServer::new(RtmConfig::default(), engine))

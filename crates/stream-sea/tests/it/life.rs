@@ -1,13 +1,8 @@
 //! Beginnings and ends: start, stop, close, drops, dropped futures.
 
-use std::{
-    future::Future,
-    pin::pin,
-    task::{Context, Waker},
-    time::Duration,
-};
+use std::time::Duration;
 
-use realtime_sandbox::{Engine, What};
+use realtime_sandbox::{Engine, What, kit::poll_times};
 use serde_json::json;
 use stream_sea::{
     Client, Config, Connector, Credentials, Delivery, Error, Event, State, Subscribe,
@@ -152,17 +147,6 @@ async fn calls_may_be_dropped_at_any_poll() {
         client.publish("tides", &json!({"n": polls})).await.unwrap();
         poll_times(tides.next(), 0).await;
         assert_eq!(take(&mut tides, 1).await, [format!(r#"{{"n":{polls}}}"#)]);
-    }
-}
-
-async fn poll_times<F: Future>(future: F, polls: usize) {
-    let mut future = pin!(future);
-    for _ in 0..polls {
-        let mut cx = Context::from_waker(Waker::noop());
-        if future.as_mut().poll(&mut cx).is_ready() {
-            return;
-        }
-        tokio::task::yield_now().await;
     }
 }
 

@@ -4,26 +4,15 @@
 use std::{io::Write, time::Duration};
 
 use futures_util::future::join_all;
-use realtime_sandbox::Engine;
+use realtime_sandbox::{
+    Engine,
+    kit::{Random, slow},
+};
 use serde_json::json;
 use stream_sea::{Client, Connector, Delivery, Event, InboxLimits, Subscribe};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
-    sync::mpsc,
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use crate::support::{config, connect, server, take, within};
-
-/// Numbers without a pattern, and the same ones in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (self.0 >> 33) % limit
-    }
-}
 
 /// R9: a thousand clients lose one server, and do not come back at once.
 #[tokio::test(start_paused = true)]
@@ -54,41 +43,6 @@ async fn r9_a_thousand_clients_return_spread_over_the_first_second() {
     let peak = bins.iter().max().copied().unwrap_or_default();
     assert!(peak <= CLIENTS * 15 / 100, "{bins:?}");
     assert_eq!(bins[..11].iter().sum::<usize>(), CLIENTS);
-}
-
-/// Carries bytes at 1 KB/s, each with a latency of its own up to 2 s.
-fn slow(line: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, seed: u64) -> DuplexStream {
-    let (near, far) = tokio::io::duplex(1 << 16);
-    let (from_client, to_client) = tokio::io::split(far);
-    let (from_server, to_server) = tokio::io::split(line);
-    tokio::spawn(carry(from_client, to_server, Random(seed)));
-    tokio::spawn(carry(from_server, to_client, Random(seed + 1)));
-    near
-}
-
-async fn carry(
-    mut from: impl AsyncRead + Send + Unpin + 'static,
-    mut to: impl AsyncWrite + Send + Unpin + 'static,
-    mut random: Random,
-) {
-    let (chunks, mut due) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
-    tokio::spawn(async move {
-        while let Some((at, chunk)) = due.recv().await {
-            tokio::time::sleep_until(at).await;
-            if to.write_all(&chunk).await.is_err() {
-                return;
-            }
-        }
-        let _ended = to.shutdown().await;
-    });
-    let mut chunk = [0; 100];
-    while let Ok(read @ 1..) = from.read(&mut chunk).await {
-        tokio::time::sleep(Duration::from_millis(read as u64)).await;
-        let at = Instant::now() + Duration::from_millis(random.below(2000));
-        if chunks.send((at, chunk[..read].to_vec())).is_err() {
-            return;
-        }
-    }
 }
 
 /// S5: latency up to 2 s, 1 KB/s.
@@ -155,7 +109,7 @@ async fn x2_a_hundred_thousand_dropped_futures_lose_nothing() {
             publisher.publish("tides", &json!({"n": n})).await.unwrap();
         }
     });
-    let (mut random, mut got, mut dropped) = (Random(7), 0, 0);
+    let (mut random, mut got, mut dropped) = (Random::new(7), 0, 0);
     while got < MESSAGES || dropped < 100_000 {
         let polls = random.below(4);
         let yields = async {
