@@ -75,9 +75,7 @@ fn parse(
         };
         match (word, names) {
             (_, Some(names)) => {
-                for name in names.split(',') {
-                    required.push(peers::find(name)?.name);
-                }
+                required.extend(names.split(','));
             }
             ("--require", None) => return Err(Failure::usage("--require takes NAME,NAME,..")),
             (word, _) if of.is_none() && !word.starts_with('-') => {
@@ -92,12 +90,14 @@ fn parse(
     if peers.is_empty() {
         return Err(Failure::usage(format!("there are no peers of {}", of.unwrap_or_default())));
     }
-    for name in &required {
-        if !peers.iter().any(|peer| peer.name == *name) {
-            return Err(Failure::usage(format!("{name} is no peer of that crate")));
+    let mut named = Vec::new();
+    for name in required {
+        match peers.iter().find(|peer| peer.name == name) {
+            Some(peer) => named.push(peer.name),
+            None => return Err(Failure::usage(format!("{name} is no peer of that crate"))),
         }
     }
-    Ok((peers, required))
+    Ok((peers, named))
 }
 
 /// Installs a peer and runs the suite that it is for.
@@ -137,8 +137,9 @@ fn on_their_server(context: &Context, peer: &Peer, installed: &Installed) -> Res
         NotUp::NotHad(reason) => Cause::NotHad(reason),
         NotUp::Broken(reason) => Cause::Failed(reason),
     })?;
-    let suite = match peer.of {
-        "ws-core" => "proxied::",
+    let suite = match (peer.of, peer.name) {
+        ("ws-core", _) => "proxied::",
+        (_, "mosquitto") => "generic::",
         _ => "service::",
     };
     let package = context.package(peer.of).map_err(|e| Cause::Failed(e.to_string()))?;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -9,8 +10,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{error::Error, history::MessageId};
 
-/// A channel key that was made.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+/// A channel key that was made. Its `Debug` hides it.
+#[derive(Clone, Deserialize, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct GeneratedKey {
     /// The key.
@@ -18,6 +19,12 @@ pub struct GeneratedKey {
     /// What it is for; a private channel if the request was made with a key that
     /// extends.
     pub channel: String,
+}
+
+impl fmt::Debug for GeneratedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GeneratedKey([redacted], {})", self.channel)
+    }
 }
 
 /// A link that was made.

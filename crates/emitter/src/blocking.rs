@@ -6,23 +6,26 @@ use client_core::{CloseReport, State};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    answers::{GeneratedKey, KeyBan, Link, Me, PresenceEvent},
+    answers::{GeneratedKey, KeyBan, Link, Me, PresenceEvent, PresenceInfo},
     client::{Client, Handlers, Runner},
     config::Config,
     delivery::{Delivery, Message},
     error::Error,
     history::HistoryMessage,
-    options::{HistoryOptions, LinkOptions, PublishOptions, SubscribeOptions},
+    options::{HistoryOptions, LinkOptions, PresenceOptions, PublishOptions, SubscribeOptions},
     payload::Payload,
     permissions::Permissions,
 };
 
 /// A client whose calls wait for their answers, for programs without a runtime. It is
 /// used as the original is: handlers are called on a thread of their own, and may make
-/// calls themselves.
+/// calls themselves. A handler that waits for the broker while more messages come than
+/// [`Config::handler_inbox`] holds waits in vain, for the broker's answer is behind
+/// them: let another thread do it, or choose another policy there.
 ///
 /// Each call does what that of its name does in [`Client`], with the same errors.
-/// Cloning it is cheap; with the last clone and subscription, the connection ends.
+/// Cloning it is cheap; the connection ends with the last clone, and every subscription
+/// with it.
 ///
 /// # Examples
 ///
@@ -148,7 +151,7 @@ impl BlockingClient {
         options: SubscribeOptions,
     ) -> Result<BlockingSubscription, Error> {
         let subscribed = self.runtime.block_on(self.client.subscribe(key, channel, options))?;
-        Ok(BlockingSubscription { inner: subscribed?, runtime: Arc::clone(&self.runtime) })
+        Ok(BlockingSubscription::new(subscribed?, &self.runtime))
     }
 
     /// As [`Client::subscribe_with_group`].
@@ -164,8 +167,7 @@ impl BlockingClient {
         options: SubscribeOptions,
     ) -> Result<BlockingSubscription, Error> {
         let asked = self.client.subscribe_with_group(key, channel, share_group, options);
-        let inner = self.runtime.block_on(asked)??;
-        Ok(BlockingSubscription { inner, runtime: Arc::clone(&self.runtime) })
+        Ok(BlockingSubscription::new(self.runtime.block_on(asked)??, &self.runtime))
     }
 
     /// As [`Client::subscribe_with_handler`].
@@ -236,6 +238,31 @@ impl BlockingClient {
         handler: impl Fn(PresenceEvent) + Send + Sync + 'static,
     ) -> Result<(), Error> {
         self.runtime.block_on(self.client.presence_with_handler(key, channel, status, handler))?
+    }
+
+    /// As [`Client::presence_status`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::presence_status`].
+    pub fn presence_status(&self, key: &str, channel: &str) -> Result<PresenceEvent, Error> {
+        self.runtime.block_on(self.client.presence_status(key, channel))?
+    }
+
+    /// As [`Client::presence_subscribe`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::presence_subscribe`].
+    pub fn presence_subscribe(
+        &self,
+        key: &str,
+        channel: &str,
+        options: PresenceOptions,
+    ) -> Result<BlockingPresence, Error> {
+        let inner =
+            self.runtime.block_on(self.client.presence_subscribe(key, channel, options))??;
+        Ok(BlockingPresence { inner, runtime: Arc::clone(&self.runtime), over: false })
     }
 
     /// As [`Client::presence_unsubscribe`].
@@ -350,9 +377,14 @@ impl fmt::Debug for BlockingClient {
 pub struct BlockingSubscription {
     inner: crate::client::Subscription,
     runtime: Arc<Running>,
+    over: bool,
 }
 
 impl BlockingSubscription {
+    fn new(inner: crate::client::Subscription, runtime: &Arc<Running>) -> Self {
+        Self { inner, runtime: Arc::clone(runtime), over: false }
+    }
+
     /// Waits for the next delivery, at most `wait`; `None` if nothing came or the
     /// subscription has ended.
     ///
@@ -369,14 +401,72 @@ impl Iterator for BlockingSubscription {
     type Item = Delivery;
 
     fn next(&mut self) -> Option<Delivery> {
+        if self.over {
+            return None;
+        }
         match self.runtime.block_on(self.inner.next()) {
             Ok(delivery) => delivery,
-            Err(misuse) => Some(Delivery::Ended(misuse)),
+            Err(misuse) => {
+                self.over = true;
+                Some(Delivery::Ended(misuse))
+            }
         }
     }
 }
 
 impl fmt::Debug for BlockingSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+/// Who is on a channel, for a thread that waits for what changes. An iterator that ends
+/// when the subscription does.
+pub struct BlockingPresence {
+    inner: crate::client::Presence,
+    runtime: Arc<Running>,
+    over: bool,
+}
+
+impl BlockingPresence {
+    /// Returns who is there, by all that was returned.
+    pub fn members(&self) -> impl Iterator<Item = &PresenceInfo> {
+        self.inner.members()
+    }
+
+    /// Waits for the next event, at most `wait`; `None` if nothing came or this has
+    /// ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Misuse`] with code `in_runtime` inside a runtime.
+    pub fn next_within(
+        &mut self,
+        wait: Duration,
+    ) -> Result<Option<Delivery<PresenceEvent>>, Error> {
+        let next = self.inner.next();
+        self.runtime.block_on(async { tokio::time::timeout(wait, next).await.ok().flatten() })
+    }
+}
+
+impl Iterator for BlockingPresence {
+    type Item = Delivery<PresenceEvent>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        match self.runtime.block_on(self.inner.next()) {
+            Ok(delivery) => delivery,
+            Err(misuse) => {
+                self.over = true;
+                Some(Delivery::Ended(misuse))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for BlockingPresence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
     }

@@ -55,7 +55,7 @@ pub enum Error {
 #[non_exhaustive]
 pub struct ProtocolError {
     /// The rule, in one word: `packet` for what is no MQTT, `unexpected_packet`,
-    /// `packet_too_big`, `topic`, `connack`, `answer`, `text_message` or `websocket`.
+    /// `packet_too_big`, `topic`, `connack`, `flood`, `text_message` or `websocket`.
     pub code: &'static str,
     /// What was received, shortened.
     pub detail: String,

@@ -161,9 +161,12 @@ impl Pager {
         drop(messages.drain(..surplus));
         self.left -= u32::try_from(messages.len()).unwrap_or(u32::MAX).min(self.left);
         self.is_over = self.left == 0;
-        match messages.iter().max_by(|a, b| a.id.0.cmp(&b.id.0)) {
-            Some(oldest) => self.oldest = Some(oldest.id.clone()),
-            None => self.is_over = true,
+        let oldest = messages.iter().map(|message| &message.id.0).max();
+        match (oldest, &self.oldest) {
+            // A broker that does not go back would be asked for ever.
+            (Some(id), Some(known)) if *id <= known.0 => self.is_over = true,
+            (Some(id), _) => self.oldest = Some(MessageId(id.clone())),
+            (None, _) => self.is_over = true,
         }
         Ok(messages)
     }

@@ -25,7 +25,7 @@ pub use client_core::{
 };
 
 #[cfg(feature = "blocking")]
-pub use crate::blocking::{BlockingClient, BlockingSubscription};
+pub use crate::blocking::{BlockingClient, BlockingPresence, BlockingSubscription};
 #[cfg(feature = "client")]
 pub use crate::client::{Client, Handlers, History, Presence, Slot, Subscription};
 pub use crate::{
@@ -35,7 +35,10 @@ pub use crate::{
     error::{Error, ProtocolError, Refusal},
     history::{HistoryMessage, MessageId},
     matcher::Matcher,
-    options::{HistoryOptions, LinkOptions, PublishOptions, QoS, SubscribeOptions, Timestamp},
+    options::{
+        HistoryOptions, LinkOptions, PresenceOptions, PublishOptions, QoS, SubscribeOptions,
+        Timestamp,
+    },
     payload::Payload,
     permissions::Permissions,
 };

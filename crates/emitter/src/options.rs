@@ -224,8 +224,15 @@ impl SubscribeOptions {
     }
 
     /// After a lost connection, fetches what was stored meanwhile, at most
-    /// `messages` (1 to 10,000), in the place of a [`Gap`](crate::Gap). Messages that
-    /// were published without a ttl are not stored and cannot be fetched.
+    /// `messages` (1 to 10,000) and 4 MiB, in the place of a [`Gap`](crate::Gap), within
+    /// six times [`Config::request_timeout`](crate::Config::request_timeout). They come
+    /// at one go, before what is published from then on, which waits for them.
+    ///
+    /// The key has to allow to load. Messages that were published without a ttl are not
+    /// stored and cannot be fetched; those of this client's own come back also if they
+    /// were published without echo. The clocks of broker and client must agree within
+    /// 5 s. Delivered messages are known again by content and time: of equal ones within
+    /// two seconds, one may be taken for the other.
     #[must_use]
     pub const fn fill_gaps(mut self, messages: u32) -> Self {
         self.fill = Some(messages);
@@ -252,7 +259,43 @@ impl SubscribeOptions {
         if self.fill.is_some_and(|most| !(1..=MAX_LAST).contains(&most)) {
             return Err(Error::misuse("fill_gaps", "fill_gaps takes 1 to 10000"));
         }
+        let is_waited_for = self.overflow == Overflow::Block;
+        if !is_waited_for && self.fill.is_some_and(|most| most as usize > self.inbox.max_messages) {
+            let reason = "what fills a gap comes at one go: it must fit into the inbox";
+            return Err(Error::misuse("fill_gaps", reason));
+        }
         Ok(self.query.text())
+    }
+}
+
+/// How a presence subscription is read.
+#[derive(Clone, Debug, Default)]
+pub struct PresenceOptions {
+    pub(crate) inbox: InboxLimits,
+    pub(crate) overflow: Overflow,
+}
+
+impl PresenceOptions {
+    /// Waits for a slow consumer.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how many events and bytes wait for a slow consumer. Default 1,024 and
+    /// 4 MiB.
+    #[must_use]
+    pub const fn inbox(mut self, limits: InboxLimits) -> Self {
+        self.inbox = limits;
+        self
+    }
+
+    /// Sets what happens when that is full. Default [`Overflow::Block`]. Where events
+    /// are dropped, the set of members begins anew.
+    #[must_use]
+    pub const fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod cent;
 mod driver;
+mod emitter;
 mod report;
 mod satori_rtm;
 mod stream_sea;
@@ -19,7 +20,7 @@ use driver::Client;
 #[command(name = "realtime-interop")]
 struct Options {
     /// Whose protocol
-    #[arg(value_name = "CRATE", value_parser = ["cent", "satori-rtm", "stream-sea"])]
+    #[arg(value_name = "CRATE", value_parser = ["cent", "emitter", "satori-rtm", "stream-sea"])]
     protocol: String,
 
     /// Seconds after which the client is ended
@@ -42,6 +43,7 @@ async fn main() -> ExitCode {
     let client = Client { command: options.client, home: options.home };
     let ran = match options.protocol.as_str() {
         "cent" => cent::run(&client, within).await,
+        "emitter" => emitter::run(&client, within).await,
         "stream-sea" => stream_sea::run(&client, within).await,
         _ => satori_rtm::run(&client, within).await,
     };

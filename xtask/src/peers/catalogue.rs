@@ -59,7 +59,7 @@ const fn python_cent(name: &'static str, needs: &'static [Need], language: Langu
     }
 }
 
-static PEERS: [Peer; 16] = [
+static PEERS: [Peer; 20] = [
     centrifugo(
         "centrifugo-v6",
         &[Need::ByPath { variable: "CENTRIFUGO_V6" }],
@@ -151,6 +151,40 @@ static PEERS: [Peer; 16] = [
         role: Role::Client { script: "stream_sea_js_client.js", language: Language::JavaScript },
     },
     Peer {
+        name: "emitter-broker",
+        of: "emitter",
+        what: "the real broker, one node and three: our client's suite runs on it",
+        needs: &[
+            Need::ByPath { variable: "EMITTER_BROKER" },
+            Need::Program { name: "openssl", package: "openssl" },
+        ],
+        role: Role::Server(server::emitter_broker),
+    },
+    Peer {
+        name: "mosquitto",
+        of: "emitter",
+        what: "a broker of MQTT alone: what our client can do there runs on it",
+        needs: &[
+            Need::Program { name: "mosquitto", package: "mosquitto" },
+            Need::Program { name: "openssl", package: "openssl" },
+        ],
+        role: Role::Server(server::mosquitto),
+    },
+    Peer {
+        name: "python-sdk",
+        of: "emitter",
+        what: "the Python SDK: every call of it, and messages both ways, over TCP and TLS",
+        needs: &[Need::Venv { alone: None, pins: "emitter_python_sdk.txt" }],
+        role: Role::Client { script: "emitter_python_sdk.py", language: Language::Python },
+    },
+    Peer {
+        name: "npm-sdk",
+        of: "emitter",
+        what: "the JavaScript SDK: every call of it, and messages both ways, over WebSocket",
+        needs: &[Need::Npm { pins: "emitter_npm_sdk.txt" }],
+        role: Role::Client { script: "emitter_npm_sdk.js", language: Language::JavaScript },
+    },
+    Peer {
         name: "tinyproxy",
         of: "ws-core",
         what: "an HTTP proxy: the proxy suite runs through it",
@@ -163,9 +197,29 @@ pub(crate) fn all() -> &'static [Peer] {
     &PEERS
 }
 
+/// Finds a peer by its name, or where two crates have one of that name by
+/// `CRATE/NAME`.
 pub(crate) fn find(name: &str) -> Result<&'static Peer, Failure> {
-    all().iter().find(|peer| peer.name == name).ok_or_else(|| {
-        let names: Vec<&str> = all().iter().map(|peer| peer.name).collect();
-        Failure::usage(format!("no peer {name:?}; there are {}", names.join(", ")))
-    })
+    let (of, alone) = name.split_once('/').map_or((None, name), |(of, name)| (Some(of), name));
+    let same = |peer: &&Peer| peer.name == alone && of.is_none_or(|of| of == peer.of);
+    let mut found = all().iter().filter(same);
+    match (found.next(), found.next()) {
+        (Some(peer), None) => Ok(peer),
+        (Some(one), Some(other)) => {
+            let (one, other) = (one.of, other.of);
+            let told = format!("{name} is a peer of two: say {one}/{alone} or {other}/{alone}");
+            Err(Failure::usage(told))
+        }
+        (None, _) => {
+            let names: Vec<&str> = all().iter().map(|peer| peer.name).collect();
+            Err(Failure::usage(format!("no peer {name:?}; there are {}", names.join(", "))))
+        }
+    }
+}
+
+impl Peer {
+    /// What its folder is called.
+    pub(crate) fn folder(&self) -> String {
+        format!("{}-{}", self.of, self.name)
+    }
 }

@@ -45,7 +45,7 @@ impl Installed {
 
 /// Installs what `peer` needs, or says why that cannot be.
 pub(crate) fn install(context: &Context, peer: &Peer) -> Result<Installed, NotHad> {
-    let folder = context.root.join("target/peers").join(peer.name);
+    let folder = context.root.join("target/peers").join(peer.folder());
     let told = |e: io::Error| format!("{}: {e}", folder.display());
     fs::create_dir_all(folder.join("home")).map_err(told)?;
     let installed = Installed { folder: folder.clone() };

@@ -12,7 +12,7 @@ use super::{catalogue::Peer, server::Running};
 use crate::context::{Context, Failure};
 
 fn file(context: &Context, peer: &Peer) -> PathBuf {
-    context.root.join("target/peers").join(peer.name).join("running")
+    context.root.join("target/peers").join(peer.folder()).join("running")
 }
 
 /// Notes the process ids, one a line with the program's name.

@@ -90,10 +90,13 @@ impl ByteWire {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes what is queued, and ends the stream.
+    /// Writes what is queued, ends the stream, and reads until the peer has ended it
+    /// too: what is unread would make a reset of the end, and undo the writing.
     pub(super) async fn close(&mut self) -> Result<(), ws_core::Error> {
         poll_fn(|cx| self.poll_flush(cx)).await?;
-        self.io.shutdown().await.map_err(ws_core::Error::Io)
+        self.io.shutdown().await.map_err(ws_core::Error::Io)?;
+        while poll_fn(|cx| self.poll_next(cx).map_ok(|bytes| bytes.is_some())).await? {}
+        Ok(())
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ws_core::Error>> {

@@ -28,7 +28,7 @@ use crate::{
     config::Config,
     delivery::{Delivery, Message},
     error::Error,
-    options::{PublishOptions, QoS, SubscribeOptions},
+    options::{PresenceOptions, PublishOptions, QoS, SubscribeOptions},
     payload::Payload,
     proto::{self, Answer, Answered, Core, Out, Publish, Watcher},
     requests::Ask,
@@ -187,7 +187,9 @@ impl Client {
     /// and the message is sent again, in its order, after a lost connection; it may
     /// then be delivered twice. With [`PublishOptions::at_most_once`] `Ok` means that
     /// the outbox has it: what the broker refuses comes as [`Event`](crate::Event) and
-    /// to [`on_error`](Handlers::on_error).
+    /// to [`on_error`](Handlers::on_error), and what cannot be written within
+    /// [`Config::request_timeout`](crate::Config::request_timeout), or before the client
+    /// is closed, is dropped with an [`Event::Dropped`](crate::Event).
     ///
     /// # Wire
     ///
@@ -300,7 +302,8 @@ impl Client {
     }
 
     /// Subscribes, in a share group or not, and has `handler` called with each
-    /// message. It replaces the handler that this channel had.
+    /// message. Once it is accepted, it has the place of the handler that this channel,
+    /// in this group or in none, had before.
     ///
     /// A handler is told of no gap; [`Event::Gap`](crate::Event) is.
     ///
@@ -377,9 +380,14 @@ impl Client {
     /// # Cancel safety
     ///
     /// Cancel safe: dropped before it is ready, the watch is undone.
-    pub async fn presence_subscribe(&self, key: &str, channel: &str) -> Result<Presence, Error> {
+    pub async fn presence_subscribe(
+        &self,
+        key: &str,
+        channel: &str,
+        options: PresenceOptions,
+    ) -> Result<Presence, Error> {
         let watcher = Watcher::new(&self.config, key, channel, true)?;
-        let (out, reader) = inbox(client_core::InboxLimits::default(), Default::default());
+        let (out, reader) = inbox(options.inbox, options.overflow);
         let serial = self.next_serial();
         let (ended, over) = (Arc::clone(&self.ended), false);
         // Made before the request, so that dropping this future drops it.
@@ -410,8 +418,11 @@ impl Client {
         let watcher = Watcher::new(&self.config, key, channel, status)?;
         let serial = self.next_serial();
         let out = Out::Handler(Arc::new(handler));
+        let undo = Undo { ended: Arc::clone(&self.ended), serial };
         let begun = |to| Reply::Begun { to, serial };
-        self.done(|to| Command::Watch { serial, watcher, out, to: begun(to) }).await
+        self.done(|to| Command::Watch { serial, watcher, out, to: begun(to) }).await?;
+        undo.disarm();
+        Ok(())
     }
 
     /// Ends every watch of a channel, streams and handlers.
@@ -557,6 +568,26 @@ impl Client {
 
     fn next_serial(&self) -> u64 {
         self.serials.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Ends what has begun, unless somebody takes it.
+struct Undo {
+    ended: Arc<Ended<u64>>,
+    serial: u64,
+}
+
+impl Undo {
+    fn disarm(self) {
+        // A serial that was never given.
+        let mut undo = self;
+        undo.serial = u64::MAX;
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        self.ended.push(self.serial);
     }
 }
 

@@ -20,8 +20,10 @@ use crate::{
 ///
 /// It begins with everybody who is there, and again after a lost connection. Where
 /// that are more than a packet holds, about 1,800, it begins with a
-/// [`Gap`](crate::Gap) and tells changes alone. Events of channels below are told, and
-/// leave the set alone. Nobody vouches for what events say: who may publish on the
+/// [`Gap`](crate::Gap), an empty set, and changes alone. Events of channels below are told, and
+/// leave the set alone. Who is subscribed to a channel above is listed at the beginning,
+/// and not told when he goes; who has two subscriptions is gone with the first of them.
+/// Nobody vouches for what events say: who may publish on the
 /// broker's own topics can invent them.
 ///
 /// Dropping it ends it in the background.
@@ -59,8 +61,11 @@ impl Presence {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery<PresenceEvent>>> {
         self.held.poll(cx).map(|delivery| {
-            if let Some(Delivery::Message(event)) = &delivery {
-                self.apply(event);
+            match &delivery {
+                Some(Delivery::Message(event)) => self.apply(event),
+                // Who has gone meanwhile is not known.
+                Some(Delivery::Gap(_)) => self.members.clear(),
+                _ => {}
             }
             delivery
         })

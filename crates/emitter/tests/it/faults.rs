@@ -180,6 +180,25 @@ fn gaps_that_are_filled_lose_and_repeat_nothing() {
     assert_eq!((totals.gaps, totals.lost, totals.duplicated), (0, 0, 0));
 }
 
+/// Two losses: shortly after another, which meets a gap that was just filled, and the
+/// second within the return.
+#[test]
+fn gaps_that_are_cut_again_lose_and_repeat_nothing() {
+    let start = Instant::now();
+    let mut totals = Totals::default();
+    let fill = SubscribeOptions::new().last(0).fill_gaps(1000);
+    for n in 0..1500_u64 {
+        let line = LINES[n as usize % 3];
+        let actions = [Action::Reset, Action::Stall];
+        let first =
+            Rule::new(BOTH[n as usize / 3 % 2], At::Byte(n * 7 % 700), actions[n as usize % 2]);
+        let second = Rule::new(BOTH[n as usize / 6 % 2], At::Byte(n * 13 % 900), Action::Reset);
+        play(line, &[first.connection(0), second.connection(1)], &fill, &mut totals);
+    }
+    totals.print("fill, a second cut", start);
+    assert!(totals.is_clean() && totals.gaps == 0, "{totals:?}");
+}
+
 #[test]
 fn s1_a_session_in_single_bytes_completes() {
     for line in LINES {

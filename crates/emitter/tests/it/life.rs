@@ -7,7 +7,7 @@ use std::{
 
 use emitter::{
     Address, BlockingClient, Client, Config, Connector, Delivery, Error, Event, HistoryOptions,
-    LastWill, LinkOptions, Permissions, PublishOptions, State, SubscribeOptions,
+    LastWill, LinkOptions, Permissions, PresenceOptions, PublishOptions, State, SubscribeOptions,
 };
 use realtime_sandbox::kit::{dropped_at_each_poll, poll_times};
 
@@ -156,7 +156,8 @@ async fn x3_drops_in_every_order_do_no_harm() {
     for order in 0..24 {
         let client = stand.connect().await;
         let room = client.subscribe(KEY, "room", SubscribeOptions::new()).await.unwrap();
-        let presence = client.presence_subscribe(KEY, "room").await.unwrap();
+        let presence =
+            client.presence_subscribe(KEY, "room", PresenceOptions::new()).await.unwrap();
         let history = client.history(KEY, "room", HistoryOptions::new()).unwrap();
         let mut all: Vec<Box<dyn std::any::Any + Send>> =
             vec![Box::new(client), Box::new(room), Box::new(presence), Box::new(history)];
@@ -196,7 +197,10 @@ async fn x1_calls_may_be_dropped_at_any_poll() {
             .await,
             dropped_at_each_poll(|k| poll_times(c.subscribe(KEY, "y", SubscribeOptions::new()), k))
                 .await,
-            dropped_at_each_poll(|k| poll_times(c.presence_subscribe(KEY, "y"), k)).await,
+            dropped_at_each_poll(|k| {
+                poll_times(c.presence_subscribe(KEY, "y", PresenceOptions::new()), k)
+            })
+            .await,
         ];
         assert!(drops.iter().all(|drops| (2..1000).contains(drops)), "{drops:?}");
         // What was dropped is undone: nobody is subscribed to y but who holds it.
@@ -333,13 +337,15 @@ async fn x8_no_key_is_shown() {
     let mut shown = format!("{config:?}");
     let client = Client::connect(config).await.unwrap();
     let subscribed = client.subscribe(KEY, "room", SubscribeOptions::new()).await.unwrap();
-    let presence = client.presence_subscribe(KEY, "room").await.unwrap();
+    let presence = client.presence_subscribe(KEY, "room", PresenceOptions::new()).await.unwrap();
     let history = client.history(KEY, "room", HistoryOptions::new()).unwrap();
     let refused = client.publish("wr0ngkey", "room", "x", PublishOptions::new()).await;
     let misused = client.publish("wr0ng/key", "room", "x", PublishOptions::new()).await;
     shown += &format!("{client:?} {subscribed:?} {presence:?} {history:?}");
     shown += &format!("{refused:?} {misused:?} {:?} {:?}", client.stats(), client.handlers());
-    for secret in ["d3fault", "p4ssword", KEY, "wr0ng"] {
+    let made = client.keygen(SECRET, "made", Permissions::READ, 0).await.unwrap();
+    shown += &format!("{made:?}");
+    for secret in ["d3fault", "p4ssword", KEY, "wr0ng", &made.key] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
 }

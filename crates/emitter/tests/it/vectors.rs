@@ -5,8 +5,8 @@
 use std::{collections::BTreeMap, pin::Pin};
 
 use emitter::{
-    Client, Delivery, Error, HistoryOptions, LinkOptions, Permissions, Presence, PublishOptions,
-    SubscribeOptions, Subscription,
+    Client, Delivery, Error, HistoryOptions, LinkOptions, Permissions, Presence, PresenceOptions,
+    PublishOptions, SubscribeOptions, Subscription,
 };
 use rumqttc::{Packet, SubscribeReasonCode};
 use serde_json::Value;
@@ -284,8 +284,9 @@ async fn one_step(side: &mut Side, step: &Value, conn: &str) {
     let client = side.client.clone();
     let outcome = match step["send"].as_str().unwrap() {
         "publish" if name == "presence status+changes" => {
-            let asking =
-                tokio::spawn(async move { client.presence_subscribe("all", "pres/room").await });
+            let asking = tokio::spawn(async move {
+                client.presence_subscribe("all", "pres/room", PresenceOptions::new()).await
+            });
             let (pkid, token) = check_said(step, &side.broker.next().await.unwrap());
             for packet in packets {
                 answer(&mut side.broker, packet, pkid, token.as_deref()).await;

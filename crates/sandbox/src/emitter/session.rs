@@ -99,6 +99,9 @@ impl Session<'_> {
                 Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubRel(_) | Packet::PubComp(_) => {}
                 _ => return Err(Ended),
             }
+            // Who asks and does not read waits for himself.
+            let room = tokio::time::timeout(self.hub.config.send, self.outlet.room());
+            room.await.map_err(|_| Ended)?;
         }
     }
 

@@ -166,7 +166,7 @@ impl<R> Core<R> {
         let flight = head.req.and_then(|id| self.flying.get_mut(&id));
         let operation = match flight.as_ref().map(|flight| &flight.kind) {
             Some(Kind::Publish(_)) => "publish",
-            Some(Kind::Subscribe(_)) => "subscribe",
+            Some(Kind::Subscribe { .. }) => "subscribe",
             Some(Kind::Unsubscribe(_)) => "unsubscribe",
             Some(Kind::Ask(asking)) => asking.name,
             None => "",

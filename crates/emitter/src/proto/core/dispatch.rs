@@ -4,12 +4,15 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{Answer, Control, Core, Input, Kind};
+use super::{Answer, Core, Input, Kind};
 use crate::{delivery::Message, error::Error, proto::packet::Incoming};
 
 /// Topics under `emitter/` that are the broker's own; a channel of another name is a
 /// channel.
 const CONTROL: [&str; 7] = ["error", "presence", "keygen", "keyban", "link", "me", "history"];
+
+/// Acknowledgements that may wait to be written.
+const MAX_ACKS: usize = 1024;
 
 impl<R> Core<R> {
     /// Takes what the broker sent, in pieces of any size.
@@ -17,7 +20,10 @@ impl<R> Core<R> {
         if !self.link.heard(now) {
             return;
         }
-        self.heard.at(now);
+        if self.link.is_live() {
+            // What comes before says nothing of messages.
+            self.heard.at(now);
+        }
         match input {
             Input::Control => {}
             Input::Text(_) => self.fail(now, Error::protocol("text_message", "a text message")),
@@ -51,7 +57,7 @@ impl<R> Core<R> {
             Incoming::ConnAck(_) | Incoming::Pong => {}
             Incoming::Publish { topic, payload, acknowledge } => {
                 self.handle_publish(topic, payload);
-                self.control.extend(acknowledge.map(Control::PubAck));
+                self.acknowledge(now, acknowledge);
             }
             Incoming::PubAck(id) => self.handle_puback(id),
             Incoming::SubAck { id, accepted } => self.handle_suback(id, accepted),
@@ -71,6 +77,15 @@ impl<R> Core<R> {
                 self.handle_control(name, query.get(1..), payload);
             }
             _ => self.handle_message(Message::new(topic, payload)),
+        }
+    }
+
+    /// Acknowledges a message at QoS 1, which an emitter broker never sends. Who sends
+    /// them and does not read is left.
+    fn acknowledge(&mut self, now: Instant, id: Option<u16>) {
+        self.acks.extend(id);
+        if self.acks.len() > MAX_ACKS {
+            self.fail(now, Error::protocol("flood", "nobody reads our acknowledgements"));
         }
     }
 
@@ -96,16 +111,16 @@ impl<R> Core<R> {
                 }
             }
             Kind::Ask(asking) => self.ask_acknowledged(&asking, flight.refusal),
-            Kind::Subscribe(_) | Kind::Unsubscribe(_) => {}
+            Kind::Subscribe { .. } | Kind::Unsubscribe(_) => {}
         }
     }
 
     fn handle_suback(&mut self, id: u16, accepted: bool) {
-        let is_ours = |kind: &Kind<R>| matches!(kind, Kind::Subscribe(_));
+        let is_ours = |kind: &Kind<R>| matches!(kind, Kind::Subscribe { .. });
         let Some(flight) = self.take_flight(id, is_ours) else { return self.stray() };
-        let Kind::Subscribe(serials) = flight.kind else { return };
+        let Kind::Subscribe { serials, filter, key } = flight.kind else { return };
         match accepted {
-            true => self.holders_accepted(&serials),
+            true => self.holders_accepted(&serials, filter, key),
             false => self.holders_refused(&serials, flight.refusal),
         }
     }

@@ -88,7 +88,6 @@ impl Recent {
     /// The next fetch begins where this one did, and keeps what had come.
     pub(super) fn resume(&mut self, fill: Fill) {
         (self.held, self.from) = (fill.live, Some(fill.from));
-        self.seen = fill.known.into();
     }
 }
 
@@ -106,12 +105,20 @@ pub(super) struct Fill {
     limit: usize,
     /// What was delivered before.
     known: Vec<Known>,
+    /// The end of all waiting.
+    deadline: Instant,
 }
 
 impl Fill {
-    pub(super) fn new(topic: String, lost_at: u64, limit: u32, recent: &mut Recent) -> Self {
+    pub(super) fn new(
+        topic: String,
+        lost_at: u64,
+        limit: u32,
+        deadline: Instant,
+        recent: &mut Recent,
+    ) -> Self {
         let from = recent.from.take().unwrap_or_else(|| lost_at.saturating_sub(OVERLAP));
-        let known: Vec<Known> = std::mem::take(&mut recent.seen).into();
+        let known: Vec<Known> = recent.seen.iter().copied().collect();
         let live = std::mem::take(&mut recent.held);
         let bytes = live.iter().map(|message| message.as_binary().len()).sum();
         // What is known already comes again, and does not count. One more is too much.
@@ -119,7 +126,7 @@ impl Fill {
         let options = HistoryOptions::new().from(from).limit(most.saturating_add(1));
         let (pager, limit) = (Pager::new(topic, options), limit as usize);
         let (fetched, before_page) = (Vec::new(), None);
-        Self { pager, from, fetched, live, before_page, bytes, limit, known }
+        Self { pager, from, fetched, live, before_page, bytes, limit, known, deadline }
     }
 
     /// Keeps a message that comes meanwhile. False if that is too much.
@@ -145,20 +152,27 @@ impl Fill {
         self.bytes > MAX_BYTES || self.pager.is_exhausted()
     }
 
-    /// Everything in its order: what was stored and not delivered before, and what
-    /// came meanwhile and is not among it.
-    fn finish(mut self) -> Vec<Message> {
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        self.deadline <= now
+    }
+
+    /// Everything in its order: what was stored and not delivered before, with its
+    /// time, and what came meanwhile and is not among it.
+    fn finish(mut self) -> Filled {
         sort(&mut self.fetched);
         let prints: Vec<Known> = self.fetched.iter().map(known_as).collect();
         let is_known = recognise(&self.known, &prints);
+        // What is older than something delivered was delivered, or told as missing.
+        let first = is_known.iter().position(|known| *known);
+        let was_due = self.known.iter().any(|(at, _)| *at >= self.from);
+        let is_doubtful = first.is_none() && was_due;
         let mut stored: HashMap<u64, usize> = HashMap::new();
-        let mut all = Vec::with_capacity(self.fetched.len() + self.live.len());
-        for (message, ((_, print), is_known)) in
-            self.fetched.into_iter().zip(prints.into_iter().zip(is_known))
-        {
+        let mut messages = Vec::with_capacity(self.fetched.len() + self.live.len());
+        let judged = self.fetched.into_iter().zip(prints).zip(is_known);
+        for ((message, (at, print)), is_known) in judged.skip(first.unwrap_or_default()) {
             if !is_known {
                 *stored.entry(print).or_default() += 1;
-                all.push(Message::new(message.channel, message.payload));
+                messages.push((Message::new(message.channel, message.payload), Some(at)));
             }
         }
         let before_page = self.before_page.unwrap_or_default();
@@ -166,11 +180,20 @@ impl Fill {
             let times = stored.get_mut(&fingerprint(message.channel(), message.as_binary()));
             match times.filter(|times| at < before_page && **times > 0) {
                 Some(times) => *times -= 1,
-                None => all.push(message),
+                None => messages.push((message, None)),
             }
         }
-        all
+        Filled { messages, is_doubtful }
     }
+}
+
+/// What a fetch comes to.
+struct Filled {
+    /// With their times, where the broker has said them.
+    messages: Vec<(Message, Option<u64>)>,
+    /// Nothing of what was delivered before is among it: the clocks may differ by more
+    /// than the overlap, and something may be missing.
+    is_doubtful: bool,
 }
 
 /// Says which of `fetched` were delivered before. One of a kind is known wherever it
@@ -185,16 +208,19 @@ fn recognise(known: &[Known], fetched: &[Known]) -> Vec<bool> {
     for (_, print) in fetched {
         *copies.entry(*print).or_default() += 1;
     }
-    let is_single = |print: &u64| {
-        copies.get(print) == Some(&1) && times.get(print).is_some_and(|times| times.len() == 1)
+    // One of a kind on both sides is the same one, unless it is too far apart.
+    let skew_of = |at: u64, print: &u64| match (copies.get(print), times.get(print)?.as_slice()) {
+        (Some(1), [known]) if at.abs_diff(*known) <= OVERLAP => {
+            Some(at.cast_signed() - known.cast_signed())
+        }
+        _ => None,
     };
-    let singles = fetched.iter().filter(|(_, print)| is_single(print));
-    let mut skews: Vec<i64> = singles
-        .filter_map(|(at, print)| Some(at.cast_signed() - times.get(print)?.first()?.cast_signed()))
-        .collect();
+    let mut skews: Vec<i64> =
+        fetched.iter().filter_map(|(at, print)| skew_of(*at, print)).collect();
     skews.sort_unstable();
     let skew = skews.get(skews.len() / 2).copied().unwrap_or_default();
-    let singles: Vec<bool> = fetched.iter().map(|(_, print)| is_single(print)).collect();
+    let singles: Vec<bool> =
+        fetched.iter().map(|(at, print)| skew_of(*at, print).is_some()).collect();
     let judged = fetched.iter().zip(singles).map(|((at, print), is_single)| {
         let Some(times) = times.get_mut(print) else { return false };
         let apart = |known: &u64| at.abs_diff(known.saturating_add_signed(skew));
@@ -251,13 +277,31 @@ impl<R> Core<R> {
     pub(super) fn abandon_fill(&mut self, serial: u64, message: Message) {
         self.gap(serial);
         self.end_fill(serial);
-        self.hand_over(serial, message);
+        self.hand_over(serial, message, None);
+    }
+
+    /// The broker does not answer: what is there is delivered, behind a gap.
+    pub(super) fn fill_timeout(&mut self, now: Instant, serial: u64) {
+        let fill = self.holders.get(&serial).and_then(|holder| holder.fill.as_ref());
+        if fill.is_some_and(|fill| fill.is_overdue(now)) {
+            self.gap(serial);
+            self.end_fill(serial);
+        }
     }
 
     fn end_fill(&mut self, serial: u64) {
         let fill = self.holders.get_mut(&serial).and_then(|holder| holder.fill.take());
-        for message in fill.map(Fill::finish).unwrap_or_default() {
-            self.hand_over(serial, message);
+        let Some(Filled { messages, is_doubtful }) = fill.map(Fill::finish) else { return };
+        if is_doubtful {
+            self.gap(serial);
+        }
+        for (message, at) in messages {
+            // What is stored below a channel may be more than the filter matches.
+            let mut found = Vec::new();
+            self.messages.find(message.channel(), &mut found);
+            if found.contains(&serial) {
+                self.hand_over(serial, message, at);
+            }
         }
     }
 }
@@ -298,5 +342,11 @@ mod tests {
         fetched.push((97, 1));
         let expected = [true, true, true, true, false, false, false, true];
         assert_eq!(recognise(&known, &fetched), expected);
+    }
+
+    #[test]
+    fn what_is_said_again_much_later_is_another_message() {
+        assert_eq!(recognise(&[(93, 7)], &[(101, 7)]), [false]);
+        assert_eq!(recognise(&[(93, 7)], &[(98, 7)]), [true]);
     }
 }

@@ -52,8 +52,8 @@ pub enum Effect<R> {
 /// What somebody who waits is told.
 pub type Answered = Result<Answer, Error>;
 
-/// An answer that is no error.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// An answer that is no error. Its `Debug` hides the JSON: it may hold a key.
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Answer {
     /// Done.
@@ -62,8 +62,7 @@ pub enum Answer {
     Json(Bytes),
 }
 
-/// A message on its way out.
-#[derive(Debug)]
+/// A message on its way out. Its `Debug` hides the topic, which holds the key.
 pub struct Publish {
     pub(super) topic: String,
     pub(super) payload: Bytes,
@@ -126,8 +125,7 @@ impl Publish {
     }
 }
 
-/// What a subscription is.
-#[derive(Debug)]
+/// What a subscription is. Its `Debug` hides the key.
 pub struct Subscription {
     pub(super) key: String,
     pub(super) filter: Filter,
@@ -181,8 +179,7 @@ impl<T> fmt::Debug for Out<T> {
     }
 }
 
-/// Somebody who watches who is on a channel.
-#[derive(Debug)]
+/// Somebody who watches who is on a channel. Its `Debug` hides the key.
 pub struct Watcher {
     pub(super) key: String,
     pub(super) channel: String,
@@ -229,5 +226,32 @@ impl fmt::Debug for Notice {
             Self::Presence(..) => "Presence",
             Self::Answer(name, _) => name,
         })
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("Done"),
+            Self::Json(json) => write!(f, "Json({} bytes)", json.len()),
+        }
+    }
+}
+
+impl fmt::Debug for Publish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Publish({} bytes, {:?})", self.payload.len(), self.qos)
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Subscription({}{})", self.filter.as_str(), self.query)
+    }
+}
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Watcher({})", self.channel)
     }
 }

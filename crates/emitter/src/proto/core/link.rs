@@ -144,6 +144,10 @@ impl<R> Core<R> {
         self.settle_all(&Error::Closed);
         self.end_holders(None);
         self.end_watches(None);
+        let control = std::mem::take(&mut self.control).into_iter();
+        for to in control.filter_map(Control::into_waiter).collect::<Vec<_>>() {
+            self.reply(to, Ok(Answer::Done));
+        }
         let flights: Vec<_> = self.flying.drain().collect();
         for (_, flight) in flights {
             if let Kind::Unsubscribe(Some(to)) = flight.kind {
@@ -168,7 +172,7 @@ impl<R> Core<R> {
         }
         self.sent_at = Some(now);
         self.notify(Notice::Connected, 0);
-        self.restore_holders();
+        self.restore_holders(now);
         self.restore_watches();
         self.restore_links();
         // What was full before the connection was lost is full still.
@@ -191,6 +195,8 @@ impl<R> Core<R> {
         self.blocked = None;
         self.sent_at = None;
         self.asking.clear();
+        self.granted.clear();
+        self.acks.clear();
         let control = std::mem::take(&mut self.control).into_iter();
         let leaving = control.filter_map(Control::into_waiter).collect::<Vec<_>>();
         let flying: Vec<_> = self.flying.drain().map(|(_, flight)| flight.kind).collect();
@@ -200,7 +206,7 @@ impl<R> Core<R> {
                 Kind::Unsubscribe(Some(to)) => self.reply(to, Ok(Answer::Done)),
                 Kind::Publish(token) => self.mark_as_duplicate(token),
                 Kind::Ask(asking) => self.lose_ask(&asking, cause),
-                Kind::Subscribe(_) | Kind::Unsubscribe(None) => {}
+                Kind::Subscribe { .. } | Kind::Unsubscribe(None) => {}
             }
         }
         for to in leaving {

@@ -30,7 +30,9 @@ use self::{
     transmit::Control,
 };
 use super::packet::Decoder;
-use crate::{config::Config, error::Error, matcher::Trie, options::QoS, requests::Ask};
+use crate::{
+    channel::Filter, config::Config, error::Error, matcher::Trie, options::QoS, requests::Ask,
+};
 
 /// The whole client without its socket.
 ///
@@ -54,6 +56,8 @@ pub struct Core<R> {
     decoder: Decoder,
     outbox: Outbox<Outgoing<R>>,
     holders: BTreeMap<u64, Holder<R>>,
+    /// What this connection is subscribed to, and with which key.
+    granted: BTreeMap<Filter, String>,
     /// Which holders a message belongs to.
     messages: Trie<u64>,
     watches: BTreeMap<u64, Watch<R>>,
@@ -66,6 +70,8 @@ pub struct Core<R> {
     waits: BTreeSet<(Instant, u64)>,
     /// What the connection itself has to say; it goes before the outbox.
     control: VecDeque<Control<R>>,
+    /// Messages that are to be acknowledged.
+    acks: VecDeque<u16>,
     /// What each packet id of this connection asked for.
     flying: HashMap<u16, Flight<R>>,
     /// The packet id of each request that waits for its answer, by its token.
@@ -112,7 +118,7 @@ struct Flight<R> {
 enum Kind<R> {
     Publish(Token),
     Ask(Asking),
-    Subscribe(Vec<u64>),
+    Subscribe { serials: Vec<u64>, filter: Filter, key: String },
     Unsubscribe(Option<R>),
 }
 
@@ -140,6 +146,7 @@ impl<R> Core<R> {
             decoder: Decoder::new(config.max_packet_bytes),
             outbox: Outbox::new(config.outbox),
             holders: BTreeMap::new(),
+            granted: BTreeMap::new(),
             messages: Trie::new(config.matcher),
             watches: BTreeMap::new(),
             presence: Trie::new(config.matcher),
@@ -147,6 +154,7 @@ impl<R> Core<R> {
             notices,
             waits: BTreeSet::new(),
             control: VecDeque::new(),
+            acks: VecDeque::new(),
             flying: HashMap::new(),
             asking: HashMap::new(),
             next_id: 0,
@@ -252,7 +260,7 @@ impl<R> Core<R> {
         }
         while let Some((at, serial)) = self.waits.first().copied().filter(|(at, _)| *at <= now) {
             self.waits.remove(&(at, serial));
-            self.holder_timeout(serial);
+            self.holder_timeout(now, serial);
             self.watch_timeout(serial);
         }
         self.count_outbox();

@@ -82,10 +82,14 @@ impl<R> Core<R> {
         if let Some((to, _)) = watch.waiter {
             self.reply(to, Err(Error::Closed));
         }
-        let channel = watch.watcher.channel;
+        self.unwatch(watch.watcher);
+    }
+
+    /// Tells the broker, if nobody watches the channel any more.
+    fn unwatch(&mut self, watcher: Watcher) {
+        let Watcher { key, channel, .. } = watcher;
         let is_watched = self.watches.values().any(|other| other.watcher.channel == channel);
         if !is_watched && self.link.is_live() {
-            let key = watch.watcher.key;
             let ask = Ask::Presence { key, channel, status: false, changes: Some(false) };
             self.control.push_back(Control::Ask(ask, Asker::Nobody));
         }
@@ -201,18 +205,27 @@ impl<R> Core<R> {
         }
     }
 
+    /// Comings and goings may be missing here.
     fn watch_gap(&self, serial: u64) {
-        if let Some(Watch { out: Out::Stream(out), .. }) = self.watches.get(&serial) {
+        let Some(watch) = self.watches.get(&serial) else { return };
+        if let Out::Stream(out) = &watch.out {
             out.push_notice(Delivery::Gap(Gap::RECONNECTED), merge_gaps);
         }
+        let subscription = watch.watcher.channel.clone();
+        self.monitor.count(|stats| stats.gaps += 1);
+        self.monitor.tell(Event::Gap { subscription });
     }
 
     fn end_watch(&mut self, serial: u64, error: Error) {
         let Some(watch) = self.remove_watch(serial) else { return };
+        let is_refused = matches!(error, Error::Refused(_));
         match (watch.waiter, watch.out) {
             (Some((to, _)), _) => self.reply(to, Err(error)),
             (None, Out::Stream(out)) => end_stream(&out, error),
             (None, Out::Handler(_)) => self.monitor.tell(Event::Refused { cause: error }),
+        }
+        if !is_refused {
+            self.unwatch(watch.watcher);
         }
     }
 

@@ -10,10 +10,12 @@ use std::{
 
 use client_core::{Event, Writer, after};
 
-use super::{Answer, Blocked, Control, Core, Notice, Out, Subscription, fill::Fill};
+use super::{Answer, Blocked, Control, Core, Kind, Notice, Out, Subscription, fill::Fill};
 use crate::{
+    channel::Filter,
     delivery::{Delivery, Gap, Message},
     error::{Error, Refusal},
+    requests::Ask,
 };
 
 /// Somebody who gets the messages of a filter.
@@ -22,14 +24,14 @@ pub(super) struct Holder<R> {
     out: Out<Message>,
     /// Who waits for the broker's word.
     waiter: Option<(R, Instant)>,
-    /// Asked for on this connection.
-    sent: bool,
     /// Accepted once: from now on it is restored, without what was stored before.
     joined: bool,
     /// Fetches what it has missed.
     pub(super) fill: Option<Fill>,
     /// What it got lately, if it is to know that again.
     pub(super) recent: super::fill::Recent,
+    /// A newer handler that gets its messages, and its place once it is accepted.
+    muted_by: Option<u64>,
 }
 
 impl<R> Holder<R> {
@@ -66,7 +68,7 @@ impl<R> Core<R> {
             return self.reply(to, Err(Error::Closed));
         }
         if matches!(out, Out::Handler(_)) {
-            self.replace_handler(&subscription);
+            self.mute_handlers(&subscription, serial);
         }
         self.warn_of_collisions(&subscription);
         self.messages.insert(subscription.filter.channel(), serial);
@@ -76,10 +78,10 @@ impl<R> Core<R> {
             subscription,
             out,
             waiter: Some((to, deadline)),
-            sent: false,
             joined: false,
             fill: None,
             recent: super::fill::Recent::default(),
+            muted_by: None,
         };
         self.holders.insert(serial, holder);
         if self.link.is_live() {
@@ -89,14 +91,22 @@ impl<R> Core<R> {
 
     /// Ends one subscription; the broker is told with the last of its filter.
     pub fn drop_subscription(&mut self, serial: u64) {
-        let Some(mut holder) = self.remove_holder(serial) else { return };
-        if let Some((to, _)) = holder.waiter.take() {
+        let Some(holder) = self.remove_holder(serial) else { return };
+        if let Some((to, _)) = holder.waiter {
             self.reply(to, Err(Error::Closed));
         }
-        let filter = &holder.subscription.filter;
+        self.release(&holder.subscription.filter);
+    }
+
+    /// Tells the broker, if nobody holds a filter any more that it knows.
+    fn release(&mut self, filter: &Filter) {
         let is_held = self.holders.values().any(|other| other.subscription.filter == *filter);
-        if holder.sent && !is_held && self.link.is_live() {
-            self.control.push_back(Control::Unsubscribe { topic: holder.topic(), to: None });
+        if is_held || self.is_linked(filter) || !self.link.is_live() {
+            return;
+        }
+        if let Some(key) = self.granted.remove(filter) {
+            let topic = wire(&key, filter.as_str(), "");
+            self.control.push_back(Control::Unsubscribe { topic, to: None });
         }
     }
 
@@ -115,6 +125,8 @@ impl<R> Core<R> {
             // A broker knows nothing of a client that is not connected.
             return self.reply(to, Ok(Answer::Done));
         }
+        self.granted.remove(&subscription.filter);
+        self.unlink(&subscription.filter);
         let topic = wire(&subscription.key, subscription.filter.as_str(), "");
         self.control.push_back(Control::Unsubscribe { topic, to: Some(to) });
     }
@@ -143,19 +155,24 @@ impl<R> Core<R> {
     /// Hands a message to one holder, or to what it fetches meanwhile.
     fn deliver(&mut self, serial: u64, message: Message) {
         let Some(holder) = self.holders.get_mut(&serial) else { return };
+        if holder.muted_by.is_some() {
+            return;
+        }
         if let Some(fill) = &mut holder.fill {
             if fill.keep(&message) {
                 return;
             }
             return self.abandon_fill(serial, message);
         }
-        self.hand_over(serial, message);
+        self.hand_over(serial, message, None);
     }
 
-    pub(super) fn hand_over(&mut self, serial: u64, message: Message) {
+    /// Delivers a message, whose time is now unless the broker has said it.
+    pub(super) fn hand_over(&mut self, serial: u64, message: Message, at: Option<u64>) {
         let Some(holder) = self.holders.get_mut(&serial) else { return };
         if holder.subscription.fill.is_some() {
-            holder.recent.remember(self.heard.unix().unwrap_or_default(), &message);
+            let at = at.or_else(|| self.heard.unix()).unwrap_or_default();
+            holder.recent.remember(at, &message);
         }
         let bytes = message.channel().len() + message.as_binary().len();
         let out = match &holder.out {
@@ -180,7 +197,8 @@ impl<R> Core<R> {
         }
     }
 
-    pub(super) fn holders_accepted(&mut self, serials: &[u64]) {
+    pub(super) fn holders_accepted(&mut self, serials: &[u64], filter: Filter, key: String) {
+        self.granted.insert(filter.clone(), key);
         for serial in serials {
             let Some(holder) = self.holders.get_mut(serial) else { continue };
             holder.joined = true;
@@ -189,7 +207,10 @@ impl<R> Core<R> {
                 self.reply(to, Ok(Answer::Done));
             }
             self.begin_fill(*serial);
+            self.replace_handlers(*serial);
         }
+        // Who asked may have gone meanwhile.
+        self.release(&filter);
     }
 
     pub(super) fn holders_refused(&mut self, serials: &[u64], refusal: Option<Refusal>) {
@@ -203,20 +224,16 @@ impl<R> Core<R> {
     /// Ends a subscription against the application's will.
     fn end_holder(&mut self, serial: u64, error: Error) {
         let Some(holder) = self.remove_holder(serial) else { return };
-        let filter = &holder.subscription.filter;
-        let is_held = self.holders.values().any(|other| other.subscription.filter == *filter);
-        let is_refused = matches!(error, Error::Refused(_));
-        if holder.sent && !is_held && !is_refused && self.link.is_live() {
-            self.control.push_back(Control::Unsubscribe { topic: holder.topic(), to: None });
-        }
         match (holder.waiter, holder.out) {
             (Some((to, _)), _) => self.reply(to, Err(error)),
-            (None, Out::Stream(out)) => out.push_notice(Delivery::Ended(error), |_, _| false),
+            (None, Out::Stream(out)) => end_stream(&out, error),
             (None, Out::Handler(_)) => self.monitor.tell(Event::Refused { cause: error }),
         }
+        self.release(&holder.subscription.filter);
     }
 
-    pub(super) fn holder_timeout(&mut self, serial: u64) {
+    pub(super) fn holder_timeout(&mut self, now: Instant, serial: u64) {
+        self.fill_timeout(now, serial);
         let is_waiting = self.holders.get(&serial).is_some_and(|holder| holder.waiter.is_some());
         if is_waiting {
             self.end_holder(serial, Error::Timeout);
@@ -241,7 +258,6 @@ impl<R> Core<R> {
 
     pub(super) fn holders_lost(&mut self) {
         for holder in self.holders.values_mut() {
-            holder.sent = false;
             // What was fetched is fetched again, along with what comes now.
             if let Some(fill) = holder.fill.take() {
                 holder.recent.resume(fill);
@@ -251,10 +267,12 @@ impl<R> Core<R> {
 
     /// Says every subscription again: what was never accepted as it was asked for,
     /// the others one packet for each key and filter, and a gap or a fetch for each.
-    pub(super) fn restore_holders(&mut self) {
+    pub(super) fn restore_holders(&mut self, now: Instant) {
         let mut together: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         let mut single = Vec::new();
         let from = self.heard.lost_at();
+        // A fetch takes many requests.
+        let deadline = after(now, 6 * self.config.request_timeout);
         let mut gaps = Vec::new();
         for (serial, holder) in &mut self.holders {
             if !holder.joined {
@@ -264,7 +282,9 @@ impl<R> Core<R> {
             together.entry(holder.topic()).or_default().push(*serial);
             match (holder.subscription.fill, from) {
                 (Some(limit), Some(from)) => {
-                    holder.fill = Some(Fill::new(holder.topic(), from, limit, &mut holder.recent));
+                    let (topic, recent) = (holder.topic(), &mut holder.recent);
+                    holder.fill = Some(Fill::new(topic, from, limit, deadline, recent));
+                    self.waits.insert((deadline, *serial));
                 }
                 _ => gaps.push(*serial),
             }
@@ -286,18 +306,16 @@ impl<R> Core<R> {
         self.monitor.tell(Event::Gap { subscription });
     }
 
-    /// What goes into a SUBSCRIBE for these holders, if any of them is still there.
-    pub(super) fn subscribing(&mut self, mut serials: Vec<u64>) -> Option<(String, Vec<u64>)> {
+    /// What goes into a SUBSCRIBE for these holders, if any of them is still there, and
+    /// what its answer is about.
+    pub(super) fn subscribing(&mut self, mut serials: Vec<u64>) -> Option<(String, Kind<R>)> {
         serials.retain(|serial| self.holders.contains_key(serial));
-        let mut topic = None;
-        for serial in &serials {
-            let holder = self.holders.get_mut(serial)?;
-            holder.sent = true;
-            let Subscription { key, filter, query, .. } = &holder.subscription;
-            let query = if holder.joined { "?last=0" } else { query };
-            topic = Some(wire(key, filter.as_str(), query));
-        }
-        topic.map(|topic| (topic, serials))
+        let holder = self.holders.get(serials.first()?)?;
+        let Subscription { key, filter, query, .. } = &holder.subscription;
+        let query = if holder.joined { "?last=0" } else { query };
+        let topic = wire(key, filter.as_str(), query);
+        let (filter, key) = (filter.clone(), key.clone());
+        Some((topic, Kind::Subscribe { serials, filter, key }))
     }
 
     fn remove_holder(&mut self, serial: u64) -> Option<Holder<R>> {
@@ -306,19 +324,47 @@ impl<R> Core<R> {
         if let Some((_, deadline)) = &holder.waiter {
             self.waits.remove(&(*deadline, serial));
         }
+        for other in self.holders.values_mut() {
+            // Those it has silenced speak again, if it was not to take their place.
+            other.muted_by = other.muted_by.filter(|by| *by != serial);
+        }
         Some(holder)
     }
 
-    fn replace_handler(&mut self, subscription: &Subscription) {
+    /// The handlers of this filter are silent from now on, until the newer one is
+    /// accepted or refused.
+    fn mute_handlers(&mut self, subscription: &Subscription, by: u64) {
+        for holder in self.holders.values_mut() {
+            let is_handler = matches!(holder.out, Out::Handler(_));
+            if is_handler && holder.subscription.filter == subscription.filter {
+                holder.muted_by = Some(by);
+            }
+        }
+    }
+
+    /// A handler is accepted: those it has silenced are gone.
+    fn replace_handlers(&mut self, by: u64) {
         let all = self.holders.iter();
-        let mut old = all.filter(|(_, holder)| {
-            matches!(holder.out, Out::Handler(_))
-                && holder.subscription.filter == subscription.filter
-        });
-        let serial = old.next().map(|(serial, _)| *serial);
-        let holder = serial.and_then(|serial| self.remove_holder(serial));
-        if let Some((to, _)) = holder.and_then(|holder| holder.waiter) {
-            self.reply(to, Err(Error::Closed));
+        let muted = all.filter(|(_, holder)| holder.muted_by == Some(by));
+        let muted: Vec<u64> = muted.map(|(serial, _)| *serial).collect();
+        for serial in muted {
+            if let Some((to, _)) = self.remove_holder(serial).and_then(|holder| holder.waiter) {
+                self.reply(to, Err(Error::Closed));
+            }
+        }
+    }
+
+    /// Whether a link of this client keeps the connection subscribed.
+    fn is_linked(&self, filter: &Filter) -> bool {
+        self.links.values().any(|ask| is_subscribing_to(ask, filter))
+    }
+
+    /// The links of this client subscribe to this no more when they are made again.
+    fn unlink(&mut self, filter: &Filter) {
+        for ask in self.links.values_mut().filter(|ask| is_subscribing_to(ask, filter)) {
+            if let Ask::Link { subscribe, .. } = ask {
+                *subscribe = false;
+            }
         }
     }
 
@@ -331,6 +377,16 @@ impl<R> Core<R> {
             );
             self.monitor.tell(Event::Warning { cause: Error::misuse("collision", reason) });
         }
+    }
+}
+
+/// Whether a link subscribes the connection to just this.
+fn is_subscribing_to(ask: &Ask, filter: &Filter) -> bool {
+    match ask {
+        Ask::Link { channel, subscribe: true, .. } => {
+            channel.split('?').next() == Some(filter.as_str())
+        }
+        _ => false,
     }
 }
 

@@ -16,13 +16,8 @@ const PIECE: usize = 16 << 10;
 pub(super) enum Control<R> {
     Connect,
     Ping,
-    /// Acknowledges a message at QoS 1, which an emitter broker never sends.
-    PubAck(u16),
     Subscribe(Vec<u64>),
-    Unsubscribe {
-        topic: String,
-        to: Option<R>,
-    },
+    Unsubscribe { topic: String, to: Option<R> },
     Ask(Ask, Asker),
 }
 
@@ -76,9 +71,14 @@ impl<R> Core<R> {
         if !may_speak {
             return false;
         }
+        if let Some(id) = self.acks.pop_front() {
+            return rumqttc::PubAck::new(id).write(out).is_ok();
+        }
         loop {
-            // Without a free packet id everything waits for an acknowledgement.
-            let Some(id) = self.free_id() else { return false };
+            // Without a free packet id everything that needs one waits.
+            let needs_none = matches!(self.control.front(), Some(Control::Connect | Control::Ping));
+            let id = if needs_none { Some(0) } else { self.free_id() };
+            let Some(id) = id else { return false };
             let Some(control) = self.control.pop_front() else { return false };
             if self.write_control(control, id, out) {
                 return true;
@@ -92,12 +92,11 @@ impl<R> Core<R> {
         let (written, kind) = match control {
             Control::Connect => return self.connect().write(out).is_ok(),
             Control::Ping => return PingReq.write(out).is_ok(),
-            Control::PubAck(id) => return rumqttc::PubAck::new(id).write(out).is_ok(),
             Control::Subscribe(serials) => {
-                let Some((topic, serials)) = self.subscribing(serials) else { return false };
+                let Some((topic, kind)) = self.subscribing(serials) else { return false };
                 let filter = SubscribeFilter::new(topic, QoS::AtMostOnce);
                 let packet = Subscribe { pkid: id, filters: vec![filter] };
-                (packet.write(out).is_ok(), Kind::Subscribe(serials))
+                (packet.write(out).is_ok(), kind)
             }
             Control::Unsubscribe { topic, to } => {
                 let packet = Unsubscribe { pkid: id, topics: vec![topic] };
@@ -120,6 +119,7 @@ impl<R> Core<R> {
         if !self.link.is_live() {
             return false;
         }
+        // Taken before it is known whether it is needed: ids are plenty.
         let Some(id) = self.free_id() else { return false };
         let Some((token, outgoing)) = self.outbox.launch() else { return false };
         outgoing.sent = true;

@@ -25,6 +25,9 @@ use super::{
     topic::{Topic, mend},
 };
 
+/// Bytes that a link may stand for.
+const MAX_LINK: usize = 4 << 10;
+
 #[derive(Debug)]
 pub(super) struct Hub {
     pub(super) config: EmitterConfig,
@@ -189,7 +192,7 @@ impl Hub {
             (1..=2).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let text = format!("{key}/{channel}");
         let topic = Topic::parse(&text)?;
-        if !is_name {
+        if !is_name || text.len() > MAX_LINK {
             return Err(Refusal::BAD_REQUEST);
         }
         let now = self.now();

@@ -28,7 +28,11 @@ impl Outlet {
     }
 
     pub(crate) fn push(&self, packet: &[u8]) {
-        self.state().bytes.extend_from_slice(packet);
+        let mut state = self.state();
+        if !state.closed {
+            state.bytes.extend_from_slice(packet);
+        }
+        drop(state);
         self.ready.notify_one();
     }
 

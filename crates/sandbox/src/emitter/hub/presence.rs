@@ -61,7 +61,11 @@ impl Hub {
         }
         let mut inner = self.inner();
         inner.keys.authorize(&topic.key, &topic.channel, keys::PRESENCE, now)?;
+        let most = self.config.max_subscriptions;
         if let (Some(changes), Some(member)) = (changes, inner.members.get_mut(&number)) {
+            if changes && member.watched.len() >= most {
+                return Err(Refusal::FULL);
+            }
             match changes {
                 true => drop(member.watched.insert(topic.channel.clone())),
                 false => drop(member.watched.remove(&topic.channel)),
