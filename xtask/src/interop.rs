@@ -215,7 +215,7 @@ fn figures(line: &str) -> Option<String> {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         Some(format!("{} {text}", name.replace('_', " ")))
     });
-    Some(told.collect::<Vec<_>>().join(", "))
+    Some(told.collect::<Vec<_>>().join(", ")).filter(|told| !told.is_empty())
 }
 
 fn tell(rows: &[Row]) {

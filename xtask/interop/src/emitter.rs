@@ -16,6 +16,8 @@ use crate::{
 const MESSAGES: u64 = 200;
 const SECRET: &str = "interop-secret-key";
 const KEY: &str = "interop-channel-key";
+/// Our last word.
+const OVER: &str = "over";
 
 /// What a client says that it did and read.
 #[derive(Debug, Deserialize)]
@@ -49,8 +51,8 @@ pub(crate) async fn run(client: &Client, within: Duration) -> Result<Report, Str
         "delivered": totals.delivered, "lost": totals.lost, "duplicated": totals.duplicated,
         "gaps": totals.gaps, "calls": calls,
     });
-    // Both ways, and the other side's first word; ours is last, and not in the books.
-    let all = 4 * (2 * MESSAGES + 1);
+    // Both ways, the other side's first word, and our last.
+    let all = 4 * (2 * MESSAGES + 2);
     let is_good = findings.is_empty() && totals.delivered == all && calls > 0;
     Ok(Report { line, findings, is_good })
 }
@@ -91,6 +93,8 @@ async fn one_way(
     for n in &saw.delivered {
         auditor.delivered("they", &n.to_string());
     }
+    // It ends when it has got this one.
+    auditor.delivered("they", OVER);
     Ok(saw.calls)
 }
 
@@ -123,7 +127,5 @@ async fn exchange(ours: &Ours, auditor: &Auditor) -> Result<(), String> {
             auditor.acknowledged("from_us/", &text);
         }
     }
-    // Not in the books: it is published where they hear it, and nothing else.
-    let over = PublishOptions::new();
-    ours.publish(KEY, "from_us", "over", over).await.map_err(told)
+    ours.publish(KEY, "from_us", OVER, PublishOptions::new()).await.map_err(told)
 }

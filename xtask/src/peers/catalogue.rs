@@ -1,6 +1,6 @@
 //! The peers.
 
-use super::server;
+use super::{mqtt, server};
 use crate::context::Failure;
 
 pub(crate) struct Peer {
@@ -158,7 +158,7 @@ static PEERS: [Peer; 20] = [
             Need::ByPath { variable: "EMITTER_BROKER" },
             Need::Program { name: "openssl", package: "openssl" },
         ],
-        role: Role::Server(server::emitter_broker),
+        role: Role::Server(mqtt::emitter_broker),
     },
     Peer {
         name: "mosquitto",
@@ -168,7 +168,7 @@ static PEERS: [Peer; 20] = [
             Need::Program { name: "mosquitto", package: "mosquitto" },
             Need::Program { name: "openssl", package: "openssl" },
         ],
-        role: Role::Server(server::mosquitto),
+        role: Role::Server(mqtt::mosquitto),
     },
     Peer {
         name: "python-sdk",

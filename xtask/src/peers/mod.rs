@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod install;
+mod mqtt;
 mod program;
 mod server;
 mod state;

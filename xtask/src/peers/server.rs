@@ -60,7 +60,7 @@ impl Running {
     }
 
     /// Starts a program in the empty home of the peer.
-    fn spawn(
+    pub(super) fn spawn(
         &mut self,
         installed: &Installed,
         name: &str,
@@ -82,7 +82,11 @@ impl Running {
     }
 
     /// Waits until `ready` says so, or the process that was started last ends.
-    fn wait(&mut self, installed: &Installed, ready: impl Fn() -> bool) -> Result<(), NotUp> {
+    pub(super) fn wait(
+        &mut self,
+        installed: &Installed,
+        ready: impl Fn() -> bool,
+    ) -> Result<(), NotUp> {
         let Some((name, child)) = self.children.last_mut() else { return Ok(()) };
         let log = installed.log(name);
         let start = Instant::now();
@@ -131,12 +135,12 @@ pub(crate) fn start(
 
 /// A port that was free just now. Who takes it in between makes the start fail,
 /// and is not taken for the server: that is asked something only it answers.
-fn free_port() -> Result<u16, NotHad> {
+pub(super) fn free_port() -> Result<u16, NotHad> {
     let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr());
     bound.map(|address| address.port()).map_err(|e| format!("no free port: {e}"))
 }
 
-fn connect(port: u16) -> Option<TcpStream> {
+pub(super) fn connect(port: u16) -> Option<TcpStream> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;

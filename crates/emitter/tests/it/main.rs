@@ -12,6 +12,7 @@
 mod broker;
 mod document;
 mod faults;
+mod generic;
 mod life;
 mod load;
 mod network;

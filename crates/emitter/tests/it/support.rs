@@ -107,3 +107,11 @@ pub(crate) async fn nothing_comes(subscription: &mut Subscription) {
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(120), future).await.expect("no hang")
 }
+
+/// The first certificate of a file, in DER form.
+pub(crate) fn pem(path: &str) -> Vec<u8> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines = text.lines().skip_while(|line| !line.contains("BEGIN CERTIFICATE")).skip(1);
+    let base64: String = lines.take_while(|line| !line.starts_with("-----")).collect();
+    data_encoding::BASE64.decode(base64.as_bytes()).unwrap()
+}
