@@ -18,5 +18,6 @@ mod load;
 mod network;
 mod raw;
 mod scripted;
+mod service;
 mod support;
 mod vectors;
