@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod cent_demo;
+mod emitter_demo;
 mod report;
 mod satori_rtm_demo;
 mod stream_sea_demo;
@@ -14,7 +15,7 @@ use clap::Parser;
 use report::{Narrator, Row};
 
 /// The SDKs that there are.
-const NAMES: [&str; 3] = ["satori-rtm", "stream-sea", "cent"];
+const NAMES: [&str; 4] = ["satori-rtm", "stream-sea", "cent", "emitter"];
 
 /// A publisher and a subscriber of every SDK against local servers, each
 /// connection cut once.
@@ -68,6 +69,7 @@ async fn run(name: &'static str, options: &mut Options) -> Result<Row, String> {
     }
     match name {
         "cent" => return cent_demo::local(&narrator).await,
+        "emitter" => return emitter_demo::local(&narrator).await,
         "stream-sea" => return stream_sea_demo::local(&narrator).await,
         _ => {}
     }

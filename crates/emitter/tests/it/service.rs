@@ -46,7 +46,7 @@ struct Node {
 }
 
 enum What {
-    Sandbox(EmitterServer, Authority),
+    Sandbox(EmitterServer, Box<Authority>),
     Real { program: String, config: String, child: Option<Child> },
 }
 
@@ -119,7 +119,7 @@ impl Service {
         let tls = broker.listen_tls(0, &authority).await.unwrap();
         let certificate = authority.der().to_vec();
         let tcp = broker.address().unwrap();
-        let nodes = vec![Node { tcp, tls, what: What::Sandbox(broker, authority) }];
+        let nodes = vec![Node { tcp, tls, what: What::Sandbox(broker, Box::new(authority)) }];
         Self { nodes, secret: SECRET.to_owned(), key: KEY.to_owned(), certificate }
     }
 
