@@ -10,8 +10,10 @@
 )]
 
 mod broker;
+mod brokers;
 mod document;
 mod faults;
+mod fills;
 mod generic;
 mod life;
 mod load;
