@@ -19,8 +19,9 @@ const BUILDS: usize = 3;
 pub(crate) fn run(context: &Context, args: &[String]) -> Result<(), Failure> {
     match args {
         [name] if name == "cent" => cent(context),
+        [name] if name == "emitter" => emitter(context),
         [name] if name == "stream-sea" => stream_sea(context),
-        _ => Err(Failure::usage("bench takes a crate that has one: cent, stream-sea")),
+        _ => Err(Failure::usage("bench takes a crate that has one: cent, emitter, stream-sea")),
     }
 }
 
@@ -52,6 +53,16 @@ fn stream_sea(context: &Context) -> Result<(), Failure> {
     let mut bench = Command::new(build(context, "stream-sea")?);
     if let Some(installed) = python(context, "python-client") {
         bench.env("SEA_PYTHON", installed.python());
+    }
+    succeed(&mut bench, "the bench")
+}
+
+/// On a real broker as well, where its path is given: `EMITTER_PORT` and `EMITTER_KEY`
+/// say where one runs.
+fn emitter(context: &Context) -> Result<(), Failure> {
+    let mut bench = Command::new(build(context, "emitter")?);
+    if let Some(installed) = python(context, "emitter/python-sdk") {
+        bench.env("EMITTER_PYTHON", installed.python());
     }
     succeed(&mut bench, "the bench")
 }
