@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
-# Lengths, layers, manifests, documents, budgets.
+# Lengths, layers, manifests, documents, advisories, budgets.
 set -euo pipefail
 cargo xtask tidy

@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the rules that a machine can check, so that nobody has
 //! to argue about them.
 
+mod advisories;
 mod budget;
 mod documents;
 mod layers;
@@ -39,6 +40,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
         ("layers", layers::check(&sources)),
         ("manifests", manifests::check(context)?),
         ("documents", documents::check(context, &sources)?),
+        ("advisories", advisories::check(context)?),
         ("budget", budget::check(context)?),
     ] {
         eprintln!("tidy: {name:<10} {}", if found.is_empty() { "ok" } else { "BROKEN" });
