@@ -63,6 +63,10 @@ pub(crate) struct Filter {
 impl Filter {
     pub(crate) fn new(channel: &str, share: Option<&str>) -> Result<Self, Error> {
         let channel = Channel::filter(channel)?;
+        if segments(&channel.0).next() == Some("$share") {
+            let reason = "$share names a group: subscribe_with_group takes it by itself";
+            return Err(Error::misuse("share_group", reason));
+        }
         let text = match share {
             None => channel.0,
             Some(group) if group.is_empty() || !group.bytes().all(is_segment_byte) => {
@@ -78,12 +82,17 @@ impl Filter {
         Ok(Self { text, channel: 0 })
     }
 
-    /// A filter as it is written after a key, its group included.
-    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+    /// What a key is for, as it is written after a key: a filter, of a group, or of any.
+    pub(crate) fn target(text: &str) -> Result<Self, Error> {
         let shared = text.trim_start_matches('/').strip_prefix("$share/");
         match shared.and_then(|rest| rest.split_once('/')) {
+            Some(("+", channel)) => {
+                let any = "$share/+/";
+                let text = format!("{any}{}", Channel::filter(channel)?.0);
+                Ok(Self { text, channel: any.len() })
+            }
             Some((group, channel)) => Self::new(channel, Some(group)),
-            None => Self::new(text, None),
+            None => Channel::filter(text).map(|channel| Self { text: channel.0, channel: 0 }),
         }
     }
 
@@ -98,6 +107,11 @@ impl Filter {
 
     pub(crate) const fn is_shared(&self) -> bool {
         self.channel > 0
+    }
+
+    /// Whether the first segment is open: stored messages are not found by this.
+    pub(crate) fn begins_with_wildcard(&self) -> bool {
+        matches!(segments(self.channel()).next(), Some("+" | "#"))
     }
 
     /// Whether the broker mistakes this for `other` on the same connection: it knows
@@ -208,6 +222,9 @@ mod tests {
         for name in ["", "abc", "a/", "é"] {
             assert_eq!(code(link_name(name)), "link_name", "{name}");
         }
+        assert_eq!(Filter::target("$share/+/demo/#/").unwrap().as_str(), "$share/+/demo/#/");
+        assert_eq!(Filter::target("$share/g/demo").unwrap().as_str(), "$share/g/demo/");
+        assert_eq!(code(Filter::new("$share/g/demo", None)), "share_group");
         assert_eq!((link_name("a").unwrap(), link_name("9Z").unwrap()), ("a", "9Z"));
     }
 

@@ -3,6 +3,7 @@
 
 use std::{
     cmp::Reverse,
+    collections::HashSet,
     fmt,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -101,7 +102,9 @@ pub(crate) fn sort(messages: &mut [HistoryMessage]) {
     messages.sort_by(|a, b| a.id.order().cmp(&b.id.order()));
 }
 
-/// Fetches page by page, from the newest message back in time.
+/// Fetches page by page, from the newest message back in time: each page ends with the
+/// second in which the one before has begun. Only within a second of more than a page it
+/// goes by the broker's own name for a place, which the nodes of a cluster do not share.
 #[derive(Clone, Debug)]
 pub(crate) struct Pager {
     /// `key/channel/`.
@@ -112,6 +115,10 @@ pub(crate) struct Pager {
     left: u32,
     /// The oldest that has come.
     oldest: Option<MessageId>,
+    /// What has come of its second.
+    second: HashSet<MessageId>,
+    /// The second alone brings nothing new.
+    by_name: bool,
     is_over: bool,
 }
 
@@ -130,12 +137,11 @@ impl Pager {
         Ok(Self::new(topic, options))
     }
 
-    pub(crate) const fn new(topic: String, options: HistoryOptions) -> Self {
-        let left = match options.limit {
-            Some(limit) => limit,
-            None => u32::MAX,
-        };
-        Self { topic, options, page: PAGE, left, oldest: None, is_over: left == 0 }
+    pub(crate) fn new(topic: String, options: HistoryOptions) -> Self {
+        let left = options.limit.unwrap_or(u32::MAX);
+        let (page, is_over) = (PAGE, left == 0);
+        let (oldest, second, by_name) = (None, HashSet::new(), false);
+        Self { topic, options, page, left, oldest, second, by_name, is_over }
     }
 
     /// The next request, if there is more to fetch.
@@ -143,16 +149,23 @@ impl Pager {
         if self.is_over {
             return None;
         }
-        let query = self.options.page(self.page.min(self.left));
-        let channel = format!("{}{query}", self.topic);
-        Some(Ask::History { channel, start: self.oldest.as_ref().map(MessageId::text) })
+        let oldest = self.oldest.as_ref();
+        let (start, until) = match self.by_name {
+            true => (oldest.map(MessageId::text), None),
+            false => (None, oldest.and_then(MessageId::unix)),
+        };
+        // What is known of that second comes again.
+        let known = if until.is_some() { self.second.len() } else { 0 };
+        let wanted = self.left.saturating_add(u32::try_from(known).unwrap_or(u32::MAX));
+        let query = self.options.page(self.page.min(wanted), until);
+        Some(Ask::History { channel: format!("{}{query}", self.topic), start })
     }
 
     /// Takes a page; returns its messages, oldest first.
     pub(crate) fn take(&mut self, page: HistoryPage) -> Result<Vec<HistoryMessage>, Error> {
         let mut messages = Vec::with_capacity(page.messages.len());
         for stored in page.messages {
-            if Some(&stored.id) != self.oldest.as_ref() {
+            if self.is_new(&stored.id) {
                 messages.push(HistoryMessage::try_from(stored)?);
             }
         }
@@ -160,15 +173,34 @@ impl Pager {
         let surplus = messages.len().saturating_sub(self.left as usize);
         drop(messages.drain(..surplus));
         self.left -= u32::try_from(messages.len()).unwrap_or(u32::MAX).min(self.left);
+        let Some(oldest) = messages.first().map(|message| message.id.clone()) else {
+            // Nothing new, whichever way it was asked for: the end. Else the other way.
+            self.is_over = self.by_name || self.oldest.is_none();
+            self.by_name = true;
+            return Ok(messages);
+        };
+        let unix = oldest.unix();
+        if self.oldest.as_ref().and_then(MessageId::unix) != unix {
+            self.second.clear();
+            self.by_name = false;
+        }
+        let all = messages.iter().map(|message| &message.id);
+        self.second.extend(all.filter(|id| id.unix() == unix).cloned());
         self.is_over = self.left == 0;
-        let oldest = messages.iter().map(|message| &message.id.0).max();
-        match (oldest, &self.oldest) {
-            // A broker that does not go back would be asked for ever.
-            (Some(id), Some(known)) if *id <= known.0 => self.is_over = true,
-            (Some(id), _) => self.oldest = Some(MessageId(id.clone())),
-            (None, _) => self.is_over = true,
+        if self.oldest.as_ref().is_none_or(|known| oldest.order() < known.order()) {
+            self.oldest = Some(oldest);
         }
         Ok(messages)
+    }
+
+    /// Whether it goes on from what has come; a broker that does not go back would be
+    /// asked for ever.
+    fn is_new(&self, id: &MessageId) -> bool {
+        let goes_back = |known: &MessageId| match self.by_name {
+            true => id.order() < known.order(),
+            false => id.unix() <= known.unix(),
+        };
+        self.oldest.as_ref().is_none_or(goes_back) && !self.second.contains(id)
     }
 
     /// The answer was too large to be sent: asks for less from now on. False if there
@@ -231,11 +263,57 @@ mod tests {
         let page = HistoryPage { messages: vec![stored(EPOCH + 9, 5), stored(EPOCH + 9, 4)] };
         assert_eq!(numbers(&pager.take(page).unwrap()), ["4", "5"]);
         let Some(Ask::History { channel, start }) = pager.ask() else { panic!() };
-        assert_eq!((channel.as_str(), start), ("K/a/?last=1", Some(id(EPOCH + 9, 4).text())));
+        // The second of the oldest comes again, with the two that are known of it.
+        assert_eq!((channel, start), (format!("K/a/?until={}&last=3", EPOCH + 9), None));
         // More than was asked for: what is known, and what is over the limit.
         let messages = vec![stored(EPOCH + 7, 2), stored(EPOCH + 9, 4), stored(EPOCH + 8, 3)];
         assert_eq!(numbers(&pager.take(HistoryPage { messages }).unwrap()), ["3"]);
         assert!(pager.ask().is_none() && pager.is_exhausted());
+    }
+
+    /// Pages through `all` as one broker answers; returns what came, and the requests.
+    fn fetch(all: &[(u64, u32)], page: u32) -> (Vec<u32>, usize) {
+        let mut pager = Pager { page, ..Pager::new("K/a/".into(), HistoryOptions::new()) };
+        let (mut got, mut asked) = (Vec::new(), 0);
+        while let Some(Ask::History { channel, start }) = pager.ask() {
+            asked += 1;
+            let query = |name: &str| {
+                let (_, value) = channel.split_once(&format!("{name}="))?;
+                value.split('&').next()?.parse::<u64>().ok()
+            };
+            let (until, last) = (query("until").unwrap_or(u64::MAX), query("last").unwrap());
+            let skipped = all.iter().position(|(at, n)| Some(id(*at, *n).text()) == start);
+            let newest = all.iter().skip(skipped.map_or(0, |at| at + 1));
+            let found = newest.filter(|(at, _)| *at <= until).take(usize::try_from(last).unwrap());
+            let messages = found.map(|(at, n)| stored(*at, *n)).collect();
+            let page = pager.take(HistoryPage { messages }).unwrap();
+            let numbers = numbers(&page).into_iter().rev();
+            got.extend(numbers.map(|n| n.parse::<u32>().unwrap()));
+        }
+        (got, asked)
+    }
+
+    #[test]
+    fn everything_comes_once_whatever_the_seconds_hold() {
+        let seconds = |n: u32, of: u32| EPOCH + u64::from(n / of);
+        for (count, of) in [(1, 1), (20, 1), (20, 3), (20, 4), (20, 5), (40, 7), (40, 40)] {
+            let all: Vec<_> = (0..count).rev().map(|n| (seconds(n, of), n)).collect();
+            let (got, asked) = fetch(&all, 4);
+            assert!(got.iter().eq((0..count).rev().collect::<Vec<_>>().iter()), "{of}: {got:?}");
+            assert!(asked <= 2 * all.len() + 2, "{asked}");
+        }
+    }
+
+    #[test]
+    fn what_a_cluster_left_out_of_a_second_comes_with_the_next_page() {
+        let mut pager = Pager::new("K/a/".into(), HistoryOptions::new());
+        let page = vec![stored(EPOCH + 9, 5), stored(EPOCH + 8, 2)];
+        pager.take(HistoryPage { messages: page }).unwrap();
+        // The newest of that second was cut off; what is newer still is not wanted.
+        let page = vec![stored(EPOCH + 8, 2), stored(EPOCH + 8, 4), stored(EPOCH + 9, 6)];
+        assert_eq!(numbers(&pager.take(HistoryPage { messages: page }).unwrap()), ["4"]);
+        let Some(Ask::History { channel, start: None }) = pager.ask() else { panic!() };
+        assert_eq!(channel, format!("K/a/?until={}&last=50", EPOCH + 8));
     }
 
     #[test]

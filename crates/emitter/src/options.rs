@@ -228,7 +228,8 @@ impl SubscribeOptions {
     /// six times [`Config::request_timeout`](crate::Config::request_timeout). They come
     /// at one go, before what is published from then on, which waits for them.
     ///
-    /// The key has to allow to load. Messages that were published without a ttl are not
+    /// The channel's first segment has to be a name: the broker finds stored messages by
+    /// it. The key has to allow to load. Messages that were published without a ttl are not
     /// stored and cannot be fetched; those of this client's own come back also if they
     /// were published without echo. The clocks of broker and client must agree within
     /// 5 s. Delivered messages are known again by content and time: of equal ones within
@@ -260,8 +261,10 @@ impl SubscribeOptions {
             return Err(Error::misuse("fill_gaps", "fill_gaps takes 1 to 10000"));
         }
         let is_waited_for = self.overflow == Overflow::Block;
-        if !is_waited_for && self.fill.is_some_and(|most| most as usize > self.inbox.max_messages) {
-            let reason = "what fills a gap comes at one go: it must fit into the inbox";
+        let fits = |most: u32| 2 * (most as usize) <= self.inbox.max_messages;
+        if !is_waited_for && !self.fill.is_none_or(fits) {
+            let reason = "what fills a gap comes at one go, with what came meanwhile: the inbox holds \
+                          twice as many, or waits";
             return Err(Error::misuse("fill_gaps", reason));
         }
         Ok(self.query.text())
@@ -381,9 +384,12 @@ impl HistoryOptions {
         self.query.check_window()
     }
 
-    /// The query of one page.
-    pub(crate) fn page(&self, messages: u32) -> String {
+    /// The query of one page, which may end before the whole does.
+    pub(crate) fn page(&self, messages: u32, until: Option<u64>) -> String {
         let mut query = self.query.clone();
+        if let Some(until) = until {
+            query.set("until", until);
+        }
         query.unset("last");
         query.set("last", messages.into());
         query.text()
@@ -408,7 +414,7 @@ mod tests {
         let subscribe = SubscribeOptions::new().last(5).from(1_600_000_000).last(7);
         assert_eq!(subscribe.query().unwrap(), "?last=7&from=1600000000");
         let history = HistoryOptions::new().until(1_600_000_000);
-        assert_eq!(history.page(50), "?until=1600000000&last=50");
+        assert_eq!(history.page(50, None), "?until=1600000000&last=50");
     }
 
     #[test]

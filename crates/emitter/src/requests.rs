@@ -97,7 +97,7 @@ impl Ask {
             return Err(Error::misuse("ttl", "a key's ttl takes 0 to 2147483647"));
         }
         let key = channel::key(key)?.to_owned();
-        let channel = channel::Filter::parse(channel)?.as_str().to_owned();
+        let channel = channel::Filter::target(channel)?.as_str().to_owned();
         Ok(Self::Keygen { key, channel, permissions: permissions.to_string(), ttl })
     }
 

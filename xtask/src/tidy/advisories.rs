@@ -7,6 +7,7 @@ use crate::context::{Context, Failure};
 
 const POLICY: &str = "ci/advisories.toml";
 const LOCK: &str = "Cargo.lock";
+const SECTIONS: [&str; 4] = ["fixed", "banned", "accepted", "single"];
 
 type Version = (u64, u64, u64);
 
@@ -19,7 +20,11 @@ type Locked<'a> = BTreeMap<&'a str, Vec<&'a str>>;
 pub(super) fn check(context: &Context) -> Result<Vec<Finding>, Failure> {
     let read = |path: &str| std::fs::read_to_string(context.root.join(path));
     let (policy, lock) = (read(POLICY)?, read(LOCK)?);
-    let (policy, locked) = (policy_of(&policy), locked(&lock));
+    let policy = match policy_of(&policy) {
+        Ok(policy) => policy,
+        Err(line) => return Ok(vec![Finding::new(POLICY, format!("cannot be read: {line}"))]),
+    };
+    let locked = locked(&lock);
     let accepted: Vec<_> = section(&policy, "accepted").map(|(name, _)| name).collect();
     eprintln!("tidy:   {} packages, accepted in spite of an advisory: {accepted:?}", locked.len());
     Ok(findings(&policy, &locked))
@@ -62,19 +67,29 @@ fn section<'a>(
     policy.get(name).into_iter().flatten().map(|(name, values)| (*name, values.as_slice()))
 }
 
-/// Reads the little of TOML that the file uses: sections, and keys with quoted values.
-fn policy_of(text: &str) -> Policy<'_> {
+/// Reads the little of TOML that the file uses: sections, and keys with quoted values on
+/// one line. What is more than that is named.
+fn policy_of(text: &str) -> Result<Policy<'_>, String> {
     let mut policy = Policy::new();
     let mut section = "";
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            section = name;
-        } else if let Some((name, values)) = line.split_once(" = ") {
-            let values = values.split('"').skip(1).step_by(2).collect();
-            policy.entry(section).or_default().insert(name, values);
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let content = line.split('#').next().unwrap_or_default().trim();
+        if content.is_empty() {
+            continue;
         }
+        let named = content.strip_prefix('[').and_then(|content| content.strip_suffix(']'));
+        if let Some(name) = named.filter(|_| !content.contains('=')) {
+            section = SECTIONS.into_iter().find(|known| *known == name).ok_or(line)?;
+            continue;
+        }
+        let (name, values) = content.split_once('=').ok_or(line)?;
+        let values: Vec<&str> = values.split('"').skip(1).step_by(2).collect();
+        if section.is_empty() || values.is_empty() || content.matches('"').count() % 2 == 1 {
+            return Err(line.to_owned());
+        }
+        policy.entry(section).or_default().insert(name.trim(), values);
     }
-    policy
+    Ok(policy)
 }
 
 fn locked(text: &str) -> Locked<'_> {
@@ -128,7 +143,7 @@ mod tests {
             .iter()
             .map(|(name, version)| format!("name = \"{name}\"\nversion = \"{version}\"\n"))
             .collect();
-        let findings = findings(&policy_of(policy), &locked(&lock));
+        let findings = findings(&policy_of(policy).unwrap(), &locked(&lock));
         findings.iter().map(ToString::to_string).collect()
     }
 
@@ -147,6 +162,14 @@ mod tests {
         assert_eq!(found(POLICY, &[("old", "1.0.0")]).len(), 1);
         assert_eq!(found(&accepted, &[("old", "1.0.0")]).len(), 0);
         assert_eq!(found(&accepted, &[]).len(), 1);
+    }
+
+    #[test]
+    fn names_what_it_cannot_read() {
+        policy_of("[fixed] # why\na=[\"1\"]\n").unwrap();
+        for text in ["[other]\n", "a = \"1\"\n", "[fixed]\na = [\n\"1\"]\n", "[fixed]\nwhat\n"] {
+            policy_of(text).unwrap_err();
+        }
     }
 
     #[test]

@@ -168,7 +168,9 @@ impl Client {
     }
 
     /// Reads what is stored of a channel and everything below it, the newest message
-    /// first.
+    /// first. The broker finds it by the channel's first segment: nothing comes for a
+    /// wildcard there. In a cluster, where more than 50 messages are of one second, it may
+    /// leave one out for each page and node.
     ///
     /// # Wire
     ///

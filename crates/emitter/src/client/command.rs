@@ -53,13 +53,26 @@ pub(super) enum Command {
         to: Reply,
     },
     /// Ends every watch of a channel.
-    Unwatch(Watcher),
+    Unwatch {
+        serial: u64,
+        watcher: Watcher,
+        to: Reply,
+    },
     /// Tells listeners of something that went wrong elsewhere.
     Warn(Error),
     Close {
         wait: Duration,
         to: Reply,
     },
+}
+
+/// What becomes of a subscription or a watch without a call.
+#[derive(Debug)]
+pub(super) enum Fate {
+    /// Nobody holds it any more.
+    Dropped(u64),
+    /// A handler has been taken: it has the place of an older one.
+    Taken(u64),
 }
 
 impl Reply {

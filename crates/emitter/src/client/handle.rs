@@ -17,7 +17,7 @@ use client_core::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    command::{Command, Reply},
+    command::{Command, Fate, Reply},
     handlers::{Handlers, Runner},
     machine::Broker,
     presence::Presence,
@@ -76,7 +76,7 @@ pub struct Client {
     pub(super) config: Arc<Config>,
     commands: mpsc::Sender<Command>,
     gauge: Gauge,
-    ended: Arc<Ended<u64>>,
+    ended: Arc<Ended<Fate>>,
     serials: Arc<AtomicU64>,
     handlers: Arc<Handlers>,
     monitor: Monitor<Error>,
@@ -326,9 +326,12 @@ impl Client {
             proto::Subscription::new(&self.config, key, channel, share_group, &options)?;
         let serial = self.next_serial();
         let out = Out::Handler(Arc::new(handler));
+        let undo = Undo::new(&self.ended, serial);
         let begun =
             |to| Command::Subscribe { serial, subscription, out, to: Reply::Begun { to, serial } };
-        self.done(begun).await
+        self.done(begun).await?;
+        undo.disarm();
+        Ok(())
     }
 
     /// Ends every subscription of a channel, streams and handlers, and waits for the
@@ -418,7 +421,7 @@ impl Client {
         let watcher = Watcher::new(&self.config, key, channel, status)?;
         let serial = self.next_serial();
         let out = Out::Handler(Arc::new(handler));
-        let undo = Undo { ended: Arc::clone(&self.ended), serial };
+        let undo = Undo::new(&self.ended, serial);
         let begun = |to| Reply::Begun { to, serial };
         self.done(|to| Command::Watch { serial, watcher, out, to: begun(to) }).await?;
         undo.disarm();
@@ -440,13 +443,8 @@ impl Client {
     /// Cancel safe.
     pub async fn presence_unsubscribe(&self, key: &str, channel: &str) -> Result<(), Error> {
         let watcher = Watcher::new(&self.config, key, channel, false)?;
-        let ask = Ask::presence(&self.config, key, channel, false, Some(false))?;
-        self.commands.send(Command::Unwatch(watcher)).await.map_err(|_| Error::Closed)?;
-        if self.state() != State::Connected {
-            // A broker knows nothing of a client that is not connected.
-            return Ok(());
-        }
-        self.ask_broker(ask).await.map(drop)
+        let serial = self.next_serial();
+        self.done(|to| Command::Unwatch { serial, watcher, to: Reply::Answer(to) }).await
     }
 
     /// Stops taking requests, waits at most `wait` for what was accepted, and ends the
@@ -573,21 +571,27 @@ impl Client {
 
 /// Ends what has begun, unless somebody takes it.
 struct Undo {
-    ended: Arc<Ended<u64>>,
+    ended: Arc<Ended<Fate>>,
     serial: u64,
+    taken: bool,
 }
 
 impl Undo {
-    fn disarm(self) {
-        // A serial that was never given.
-        let mut undo = self;
-        undo.serial = u64::MAX;
+    fn new(ended: &Arc<Ended<Fate>>, serial: u64) -> Self {
+        Self { ended: Arc::clone(ended), serial, taken: false }
+    }
+
+    fn disarm(mut self) {
+        self.taken = true;
     }
 }
 
 impl Drop for Undo {
     fn drop(&mut self) {
-        self.ended.push(self.serial);
+        self.ended.push(match self.taken {
+            true => Fate::Taken(self.serial),
+            false => Fate::Dropped(self.serial),
+        });
     }
 }
 

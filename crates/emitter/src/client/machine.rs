@@ -15,7 +15,7 @@ use client_core::{
 };
 use ws_core::ClientRequest;
 
-use super::command::{Command, Reply};
+use super::command::{Command, Fate, Reply};
 use crate::{
     config::{Address, Config},
     error::{Error, Refusal},
@@ -26,7 +26,7 @@ pub(super) struct Broker {
     config: Arc<Config>,
     core: Core<Reply>,
     monitor: Monitor<Error>,
-    ended: Arc<Ended<u64>>,
+    ended: Arc<Ended<Fate>>,
     /// Counts attempts: each begins with the next address.
     attempts: AtomicUsize,
     /// The system's clock and the runtime's, at the beginning.
@@ -42,7 +42,7 @@ impl Broker {
         config: Arc<Config>,
         core: Core<Reply>,
         monitor: Monitor<Error>,
-        ended: Arc<Ended<u64>>,
+        ended: Arc<Ended<Fate>>,
         report: Arc<Mutex<CloseReport>>,
     ) -> Self {
         let began = (system_seconds(), tokio::time::Instant::now().into_std());
@@ -115,15 +115,20 @@ impl Machine for Broker {
             Command::Watch { serial, watcher, out, to } => {
                 self.core.watch(now, serial, watcher, out, to);
             }
-            Command::Unwatch(watcher) => self.core.drop_watches(&watcher),
+            Command::Unwatch { serial, watcher, to } => {
+                self.core.unwatch(now, serial, watcher, to);
+            }
             Command::Warn(cause) => self.monitor.tell(Event::Warning { cause }),
             Command::Close { wait, to } => self.core.close(now, wait, to),
         }
     }
 
     fn handle_dropped(&mut self, _now: Instant) {
-        for serial in self.ended.take() {
-            self.undo(serial);
+        for fate in self.ended.take() {
+            match fate {
+                Fate::Dropped(serial) => self.undo(serial),
+                Fate::Taken(serial) => self.core.taken(serial),
+            }
         }
     }
 

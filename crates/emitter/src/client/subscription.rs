@@ -9,6 +9,7 @@ use std::{
 use client_core::{Reader, Received, driver::Ended};
 use futures_core::Stream;
 
+use super::command::Fate;
 use crate::delivery::{Delivery, Gap, GapReason, Message};
 
 /// The end of a stream of deliveries that the application holds.
@@ -16,7 +17,7 @@ use crate::delivery::{Delivery, Gap, GapReason, Message};
 pub(super) struct Held<T> {
     pub(super) serial: u64,
     pub(super) reader: Reader<Delivery<T>>,
-    pub(super) ended: Arc<Ended<u64>>,
+    pub(super) ended: Arc<Ended<Fate>>,
     pub(super) over: bool,
 }
 
@@ -41,7 +42,7 @@ impl<T> Held<T> {
 
 impl<T> Drop for Held<T> {
     fn drop(&mut self) {
-        self.ended.push(self.serial);
+        self.ended.push(Fate::Dropped(self.serial));
     }
 }
 

@@ -107,7 +107,8 @@ impl Config {
         self
     }
 
-    /// Sets the password of MQTT, which an emitter broker ignores.
+    /// Sets the password of MQTT, which an emitter broker ignores. It needs a
+    /// [`username`](Self::username).
     #[must_use]
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(Secret::new(password.into()));
@@ -340,6 +341,9 @@ impl Config {
                 return Err(Error::config(option, "takes 8 KiB of text without NUL"));
             }
         }
+        if self.password.is_some() && self.username.is_none() {
+            return Err(Error::config("password", "MQTT takes none without a username"));
+        }
         if self.default_key.as_ref().is_some_and(|key| channel::key(text(key)).is_err()) {
             return Err(Error::config("default_key", "takes a channel key"));
         }
@@ -411,6 +415,7 @@ mod tests {
             (config().outbox(OutboxLimits::default().window(10_001)), "outbox"),
             (config().max_packet_bytes(65_540), "max_packet_bytes"),
             (config().username("a\0"), "username"),
+            (config().password("p4ss"), "password"),
             (config().client_id("x".repeat(9000)), "client_id"),
             (config().default_key("a/b"), "default_key"),
             (config().last_will(LastWill::new("K", "a/+", "x")), "last_will"),

@@ -35,7 +35,7 @@ pub(crate) fn subscribe(
 }
 
 /// A client with a subscription that is accepted.
-async fn subscribed(
+pub(crate) async fn subscribed(
     door: &mut Door,
     config: emitter::Config,
 ) -> (Client, emitter::Subscription, Scripted) {

@@ -38,7 +38,8 @@ async fn an_attempt_that_fails_does_not_move_the_time_of_the_loss() {
     let (_client, _a, broker) = lost_with_a_fill(&mut door, config).await;
     drop(broker);
     let mut window = Vec::new();
-    for attempt in 0..2 {
+    // The second time it is the fetch itself that was lost.
+    for _ in 0..2 {
         // Minutes of attempts that say something and fail.
         for _ in 0..10 {
             let (mut broker, _) = door.open().await;
@@ -51,8 +52,6 @@ async fn an_attempt_that_fails_does_not_move_the_time_of_the_loss() {
         let said = broker.publish().await;
         let from = text(&said).split("from=").nth(1).unwrap().split('&').next().unwrap();
         window.push(from.parse::<u64>().unwrap());
-        // The second time it is the fetch itself that is lost.
-        assert_eq!(attempt, window.len() - 1);
     }
     assert_eq!(window[0], window[1]);
 }

@@ -57,32 +57,34 @@ async fn calls_may_be_made_before_the_start() {
 /// X4, and X5 with a broker that never answers.
 #[tokio::test(start_paused = true)]
 async fn x4_close_is_the_same_from_every_state_and_from_many_tasks() {
-    let stand = Stand::new(LINES[0]);
-    for state in ["idle", "connected", "stopped", "waiting"] {
-        let client = Client::new(stand.config()).unwrap();
-        match state {
-            "connected" => client.start().await.unwrap(),
-            "stopped" => {
-                client.start().await.unwrap();
-                client.stop().await.unwrap();
+    for line in LINES {
+        let stand = Stand::new(line);
+        for state in ["idle", "connected", "stopped", "waiting"] {
+            let client = Client::new(stand.config()).unwrap();
+            match state {
+                "connected" => client.start().await.unwrap(),
+                "stopped" => {
+                    client.start().await.unwrap();
+                    client.stop().await.unwrap();
+                }
+                "waiting" => {
+                    client.start().await.unwrap();
+                    let _ended = stand.broker.drop_connections();
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                _ => {}
             }
-            "waiting" => {
-                client.start().await.unwrap();
-                let _ended = stand.broker.drop_connections();
-                tokio::time::sleep(Duration::from_millis(1)).await;
+            let closes = (0..8).map(|_| {
+                let client = client.clone();
+                tokio::spawn(async move { client.close(Duration::from_secs(5)).await })
+            });
+            for close in closes.collect::<Vec<_>>() {
+                assert!(within(close).await.unwrap().is_clean(), "{state}");
             }
-            _ => {}
+            assert_eq!(client.state(), State::Closed, "{state}");
+            let error = client.publish(KEY, "a", "x", PublishOptions::new()).await.unwrap_err();
+            assert!(matches!(error, Error::Closed));
         }
-        let closes = (0..8).map(|_| {
-            let client = client.clone();
-            tokio::spawn(async move { client.close(Duration::from_secs(5)).await })
-        });
-        for close in closes.collect::<Vec<_>>() {
-            assert!(within(close).await.unwrap().is_clean(), "{state}");
-        }
-        assert_eq!(client.state(), State::Closed, "{state}");
-        let error = client.publish(KEY, "a", "x", PublishOptions::new()).await.unwrap_err();
-        assert!(matches!(error, Error::Closed));
     }
 }
 
@@ -152,25 +154,27 @@ async fn the_events_tell_the_story() {
 /// X3: in every order, and outside a runtime.
 #[tokio::test(start_paused = true)]
 async fn x3_drops_in_every_order_do_no_harm() {
-    let stand = Stand::new(LINES[0]);
-    for order in 0..24 {
-        let client = stand.connect().await;
-        let room = client.subscribe(KEY, "room", SubscribeOptions::new()).await.unwrap();
-        let presence =
-            client.presence_subscribe(KEY, "room", PresenceOptions::new()).await.unwrap();
-        let history = client.history(KEY, "room", HistoryOptions::new()).unwrap();
-        let mut all: Vec<Box<dyn std::any::Any + Send>> =
-            vec![Box::new(client), Box::new(room), Box::new(presence), Box::new(history)];
-        let dropping = std::thread::spawn(move || {
-            drop(all.remove(order % 4));
-            drop(all.remove(order / 4 % 3));
-            drop(all.remove(order / 12));
-            drop(all);
-        });
-        dropping.join().unwrap();
+    for line in LINES {
+        let stand = Stand::new(line);
+        for order in 0..24 {
+            let client = stand.connect().await;
+            let room = client.subscribe(KEY, "room", SubscribeOptions::new()).await.unwrap();
+            let presence =
+                client.presence_subscribe(KEY, "room", PresenceOptions::new()).await.unwrap();
+            let history = client.history(KEY, "room", HistoryOptions::new()).unwrap();
+            let mut all: Vec<Box<dyn std::any::Any + Send>> =
+                vec![Box::new(client), Box::new(room), Box::new(presence), Box::new(history)];
+            let dropping = std::thread::spawn(move || {
+                drop(all.remove(order % 4));
+                drop(all.remove(order / 4 % 3));
+                drop(all.remove(order / 12));
+                drop(all);
+            });
+            dropping.join().unwrap();
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(stand.broker.drop_connections(), 0);
     }
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(stand.broker.drop_connections(), 0);
 }
 
 /// X1: each call is dropped after its k-th poll; the client goes on.
@@ -201,6 +205,12 @@ async fn x1_calls_may_be_dropped_at_any_poll() {
                 poll_times(c.presence_subscribe(KEY, "y", PresenceOptions::new()), k)
             })
             .await,
+            dropped_at_each_poll(|k| {
+                let options = SubscribeOptions::new();
+                poll_times(c.subscribe_with_handler(KEY, "y", None, options, |_| {}), k)
+            })
+            .await,
+            dropped_at_each_poll(|k| poll_times(c.unsubscribe(KEY, "y"), k)).await,
         ];
         assert!(drops.iter().all(|drops| (2..1000).contains(drops)), "{drops:?}");
         // What was dropped is undone: nobody is subscribed to y but who holds it.
@@ -333,7 +343,7 @@ async fn x6_a_handler_that_panics_harms_nobody() {
 #[tokio::test(start_paused = true)]
 async fn x8_no_key_is_shown() {
     let stand = Stand::new(LINES[0]);
-    let config = stand.config().default_key("d3fault").password("p4ssword");
+    let config = stand.config().default_key("d3fault").username("u").password("p4ssword");
     let mut shown = format!("{config:?}");
     let client = Client::connect(config).await.unwrap();
     let subscribed = client.subscribe(KEY, "room", SubscribeOptions::new()).await.unwrap();

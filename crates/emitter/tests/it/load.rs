@@ -205,32 +205,33 @@ async fn s4_a_broker_that_does_not_read_fills_the_outbox_and_no_more() {
 /// Q1: a consumer sleeps for a minute while a million messages want in.
 #[tokio::test(start_paused = true)]
 async fn q1_a_sleeping_consumer_stops_the_reading_and_loses_nothing() {
-    const MESSAGES: usize = 1_000_000;
-    let stand = Stand::new(LINES[0]);
-    let client = stand.connect().await;
-    let mut room = client.subscribe(KEY, "room", SubscribeOptions::new()).await.unwrap();
-    // The broker makes the publisher wait, and does not answer its pings meanwhile.
-    let hour = Duration::from_secs(3600);
-    let patient = stand.config().request_timeout(hour).heartbeat(hour, hour);
-    let publisher = Client::connect(patient).await.unwrap();
-    let publishing = tokio::spawn(async move {
-        for n in 0..MESSAGES {
-            let once = PublishOptions::new().at_most_once();
-            while publisher.publish(KEY, "room", n.to_string(), once.clone()).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+    for (line, messages) in LINES.into_iter().zip([1_000_000, 100_000, 100_000]) {
+        let stand = Stand::new(line);
+        let client = stand.connect().await;
+        let mut room = client.subscribe(KEY, "room", SubscribeOptions::new()).await.unwrap();
+        // The broker makes the publisher wait, and does not answer its pings meanwhile.
+        let hour = Duration::from_secs(3600);
+        let patient = stand.config().request_timeout(hour).heartbeat(hour, hour);
+        let publisher = Client::connect(patient).await.unwrap();
+        let publishing = tokio::spawn(async move {
+            for n in 0..messages {
+                let once = PublishOptions::new().at_most_once();
+                while publisher.publish(KEY, "room", n.to_string(), once.clone()).await.is_err() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
             }
+            publisher.close(Duration::from_secs(600)).await
+        });
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        // A full inbox, one piece of input, and what was in the pipes.
+        assert!(client.stats().messages_in < 5000, "{}", client.stats().messages_in);
+        for n in 0..messages {
+            let message = within(room.next()).await.unwrap().into_message().unwrap();
+            assert_eq!(message.as_str().unwrap(), n.to_string());
         }
-        publisher.close(Duration::from_secs(600)).await
-    });
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    // A full inbox, one piece of input, and what was in the pipes.
-    assert!(client.stats().messages_in < 5000, "{}", client.stats().messages_in);
-    for n in 0..MESSAGES {
-        let message = within(room.next()).await.unwrap().into_message().unwrap();
-        assert_eq!(message.as_str().unwrap(), n.to_string());
+        assert_eq!(publishing.await.unwrap().unsent, 0);
+        assert_eq!(client.stats().connects, 1);
     }
-    assert_eq!(publishing.await.unwrap().unsent, 0);
-    assert_eq!(client.stats().connects, 1);
 }
 
 /// Q2 and Q3: the other policies.
@@ -264,25 +265,27 @@ async fn q2_q3_a_slow_consumer_is_told_exactly_or_ended() {
 /// Q4: one of a hundred subscriptions is stuck, and asked to be waited for.
 #[tokio::test(start_paused = true)]
 async fn q4_a_stuck_subscription_stops_the_others_and_loses_nothing() {
-    let stand = Stand::new(LINES[0]);
-    let client = stand.connect().await;
-    let few = InboxLimits::default().max_messages(2);
-    let stuck = SubscribeOptions::new().last(0).inbox(few);
-    let mut stuck = client.subscribe(KEY, "room", stuck).await.unwrap();
-    let mut others = Vec::new();
-    for _ in 0..99 {
-        others.push(client.subscribe(KEY, "room", SubscribeOptions::new()).await.unwrap());
+    for line in LINES {
+        let stand = Stand::new(line);
+        let client = stand.connect().await;
+        let few = InboxLimits::default().max_messages(2);
+        let stuck = SubscribeOptions::new().last(0).inbox(few);
+        let mut stuck = client.subscribe(KEY, "room", stuck).await.unwrap();
+        let mut others = Vec::new();
+        for _ in 0..99 {
+            others.push(client.subscribe(KEY, "room", SubscribeOptions::new()).await.unwrap());
+        }
+        let publisher = stand.connect().await;
+        for n in 0..8 {
+            say(&publisher, "room", &n.to_string()).await;
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(take(&mut stuck, 8).await.len(), 8);
+        for other in &mut others {
+            assert_eq!(take(other, 8).await.len(), 8);
+        }
+        assert_eq!(client.stats().connects, 1);
     }
-    let publisher = stand.connect().await;
-    for n in 0..8 {
-        say(&publisher, "room", &n.to_string()).await;
-    }
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(take(&mut stuck, 8).await.len(), 8);
-    for other in &mut others {
-        assert_eq!(take(other, 8).await.len(), 8);
-    }
-    assert_eq!(client.stats().connects, 1);
 }
 
 /// X2: `next` is dropped 100,000 times, at random polls.

@@ -19,6 +19,7 @@ mod life;
 mod load;
 mod network;
 mod raw;
+mod restored;
 mod scripted;
 mod service;
 mod support;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use rumqttc::{
-    ConnAck, ConnectReturnCode, LastWill, Packet, PingResp, PubAck, Publish, QoS, SubAck,
+    ConnAck, ConnectReturnCode, LastWill, Packet, PingResp, Protocol, PubAck, Publish, QoS, SubAck,
     Subscribe, SubscribeReasonCode, UnsubAck, Unsubscribe,
 };
 
@@ -29,6 +29,9 @@ pub(super) async fn serve(
     let mut packets = Packets { reader, bytes: BytesMut::new(), max: hub.config.max_packet };
     let connect = tokio::time::timeout(hub.config.handshake, packets.next()).await;
     let Ok(Ok(Packet::Connect(connect))) = connect else { return };
+    if connect.protocol != Protocol::V4 {
+        return;
+    }
     log.add(number, What::Opened);
     let username = connect.login.map(|login| login.username).filter(|name| !name.is_empty());
     let outlet = hub.join(number, username);

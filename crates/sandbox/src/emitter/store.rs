@@ -45,7 +45,8 @@ pub(super) struct Store {
 /// What is asked for.
 #[derive(Debug)]
 pub(super) struct Query<'a> {
-    /// Wildcards stand for any one segment; what is below is included.
+    /// Wildcards stand for any one segment but the first, by which a broker finds what it
+    /// has stored; what is below is included.
     pub(super) channel: &'a str,
     pub(super) window: (u64, u64),
     pub(super) last: usize,
@@ -129,9 +130,11 @@ impl Store {
 
 fn is_below(filter: &str, channel: &str) -> bool {
     let mut channel = segments(channel);
-    segments(filter).all(|wanted| {
-        channel.next().is_some_and(|found| matches!(wanted, "+" | "#") || wanted == found)
-    })
+    let is_found = !matches!(segments(filter).next(), Some("+" | "#"));
+    is_found
+        && segments(filter).all(|wanted| {
+            channel.next().is_some_and(|found| matches!(wanted, "+" | "#") || wanted == found)
+        })
 }
 
 #[cfg(test)]
@@ -157,6 +160,7 @@ mod tests {
         assert_eq!(texts(&ask(&store, "h/", 2, None)), ["c", "d"]);
         assert_eq!(texts(&ask(&store, "h/+/", 1, None)), ["d"]);
         assert!(ask(&store, "h/x/y/", 9, None).is_empty());
+        assert!(ask(&store, "+/x/", 9, None).is_empty());
         let two = ask(&store, "h/", 2, None);
         let oldest = two.iter().map(|stored| stored.id.clone()).max().unwrap();
         assert_eq!(texts(&ask(&store, "h/", 2, Some(&oldest))), ["a", "b"]);

@@ -21,6 +21,8 @@ pub(super) enum Asker {
     Watch(u64, bool),
     /// A subscription that fetches what it has missed.
     Fill(u64),
+    /// A call that ends all watches of a channel.
+    Leave(u64),
     /// Nobody: something is restored, or ended.
     Nobody,
 }
@@ -55,7 +57,7 @@ impl<R> Core<R> {
         match by {
             Asker::Watch(serial, _) => self.watches.contains_key(serial),
             Asker::Fill(serial) => self.holders.contains_key(serial),
-            Asker::Application(_) | Asker::Nobody => true,
+            Asker::Application(_) | Asker::Leave(_) | Asker::Nobody => true,
         }
     }
 
@@ -126,6 +128,7 @@ impl<R> Core<R> {
             }
             Asker::Watch(serial, asked) => self.watch_answered(serial, asked, result),
             Asker::Fill(serial) => self.fill_answered(serial, result),
+            Asker::Leave(serial) => self.left(serial, result.map(drop)),
             Asker::Nobody => {
                 if let Err(cause) = result {
                     self.monitor.tell(Event::Refused { cause });
@@ -186,6 +189,17 @@ impl<R> Core<R> {
     pub(super) fn restore_links(&mut self) {
         let asks: Vec<Ask> = self.links.values().cloned().collect();
         for ask in asks {
+            // Whoever holds a subscription to it is told by that; a handler of everything
+            // else by this.
+            if let Ask::Link { channel, subscribe: true, .. } = &ask {
+                let channel = channel.split('?').next().unwrap_or_default().to_owned();
+                let mut found = Vec::new();
+                self.messages.find(&channel, &mut found);
+                if found.is_empty() {
+                    self.monitor.count(|stats| stats.gaps += 1);
+                    self.monitor.tell(Event::Gap { subscription: channel });
+                }
+            }
             self.control.push_back(super::Control::Ask(ask, Asker::Nobody));
         }
     }

@@ -140,6 +140,7 @@ impl<R> Core<R> {
         is_ours: impl Fn(&Kind<R>) -> bool,
     ) -> Option<super::Flight<R>> {
         self.flying.get(&id).filter(|flight| is_ours(&flight.kind))?;
+        self.restoring.ids.remove(&id);
         self.flying.remove(&id)
     }
 }

@@ -19,9 +19,12 @@ use crate::{
     options::HistoryOptions,
 };
 
-/// How far back before the last sign of life is looked: the broker may have held
-/// messages back for a second, and the clocks may differ.
+/// How far the clocks of broker and client may be apart, and how long the broker may
+/// have held messages back.
 const OVERLAP: u64 = 5;
+/// How far back before the last sign of life is looked: what was delivered then is to
+/// be among it, whatever its time is called there.
+const LOOKBACK: u64 = 2 * OVERLAP;
 /// Messages that are remembered, to be known again.
 const REMEMBERED: usize = 2_000;
 /// Equal messages whose times are further apart than these seconds are two.
@@ -73,16 +76,26 @@ pub(super) struct Recent {
     held: Vec<Message>,
     /// Since when that fetch looked.
     from: Option<u64>,
+    /// When the subscription began.
+    since: u64,
 }
 
 impl Recent {
     pub(super) fn remember(&mut self, unix: u64, message: &Message) {
-        while self.seen.front().is_some_and(|(at, _)| at + 2 * OVERLAP < unix)
+        while self.seen.front().is_some_and(|(at, _)| at + 2 * LOOKBACK < unix)
             || self.seen.len() >= REMEMBERED
         {
             self.seen.pop_front();
         }
         self.seen.push_back((unix, fingerprint(message.channel(), message.as_binary())));
+    }
+
+    /// The subscription is accepted, now or again: what is older than the first time was
+    /// never its own.
+    pub(super) const fn begin(&mut self, unix: u64) {
+        if self.since == 0 {
+            self.since = unix;
+        }
     }
 
     /// The next fetch begins where this one did, and keeps what had come.
@@ -117,7 +130,9 @@ impl Fill {
         deadline: Instant,
         recent: &mut Recent,
     ) -> Self {
-        let from = recent.from.take().unwrap_or_else(|| lost_at.saturating_sub(OVERLAP));
+        let since = recent.since.saturating_sub(OVERLAP);
+        let from = lost_at.saturating_sub(LOOKBACK).max(since);
+        let from = recent.from.take().unwrap_or(from);
         let known: Vec<Known> = recent.seen.iter().copied().collect();
         let live = std::mem::take(&mut recent.held);
         let bytes = live.iter().map(|message| message.as_binary().len()).sum();
@@ -161,15 +176,24 @@ impl Fill {
     fn finish(mut self) -> Filled {
         sort(&mut self.fetched);
         let prints: Vec<Known> = self.fetched.iter().map(known_as).collect();
-        let is_known = recognise(&self.known, &prints);
-        // What is older than something delivered was delivered, or told as missing.
+        let Recognised { is_known, is_uncertain } = recognise(&self.known, &prints);
         let first = is_known.iter().position(|known| *known);
-        let was_due = self.known.iter().any(|(at, _)| *at >= self.from);
-        let is_doubtful = first.is_none() && was_due;
+        let was_due = self.known.iter().any(|(at, _)| *at >= self.from + OVERLAP);
+        let is_doubtful = is_uncertain || (first.is_none() && was_due);
+        // What is clearly older than something delivered was delivered, told as missing,
+        // or is older than the subscription. When not everything could be remembered,
+        // what is not known may have been delivered shortly before.
+        let is_partial = self.known.len() >= REMEMBERED;
+        let is_older = |at: usize| match first.and_then(|first| prints.get(first)) {
+            Some(_) if is_partial => Some(at) < first,
+            Some((known, _)) => prints.get(at).is_some_and(|(unix, _)| unix + ALIKE < *known),
+            None => false,
+        };
+        let older = (0..prints.len()).take_while(|at| is_older(*at)).count();
         let mut stored: HashMap<u64, usize> = HashMap::new();
         let mut messages = Vec::with_capacity(self.fetched.len() + self.live.len());
-        let judged = self.fetched.into_iter().zip(prints).zip(is_known);
-        for ((message, (at, print)), is_known) in judged.skip(first.unwrap_or_default()) {
+        let judged = self.fetched.into_iter().zip(prints.iter().copied()).zip(is_known);
+        for ((message, (at, print)), is_known) in judged.skip(older) {
             if !is_known {
                 *stored.entry(print).or_default() += 1;
                 messages.push((Message::new(message.channel, message.payload), Some(at)));
@@ -196,10 +220,18 @@ struct Filled {
     is_doubtful: bool,
 }
 
-/// Says which of `fetched` were delivered before. One of a kind is known wherever it
-/// is; of equal ones, which are nearest in time, once the clocks are compared by the
-/// former.
-fn recognise(known: &[Known], fetched: &[Known]) -> Vec<bool> {
+/// Which of the fetched messages were delivered before.
+#[derive(Debug, Eq, PartialEq)]
+struct Recognised {
+    is_known: Vec<bool>,
+    /// Something looks as if the clocks differed, and nothing confirms it.
+    is_uncertain: bool,
+}
+
+/// Compares what was `known` with what was `fetched`: the same content at about the same
+/// time is the same message. Those of which there is one on both sides tell how far the
+/// clocks are apart; over a small difference, two of them have to agree.
+fn recognise(known: &[Known], fetched: &[Known]) -> Recognised {
     let mut times: HashMap<u64, Vec<u64>> = HashMap::new();
     for (at, print) in known {
         times.entry(*print).or_default().push(*at);
@@ -208,7 +240,6 @@ fn recognise(known: &[Known], fetched: &[Known]) -> Vec<bool> {
     for (_, print) in fetched {
         *copies.entry(*print).or_default() += 1;
     }
-    // One of a kind on both sides is the same one, unless it is too far apart.
     let skew_of = |at: u64, print: &u64| match (copies.get(print), times.get(print)?.as_slice()) {
         (Some(1), [known]) if at.abs_diff(*known) <= OVERLAP => {
             Some(at.cast_signed() - known.cast_signed())
@@ -218,22 +249,23 @@ fn recognise(known: &[Known], fetched: &[Known]) -> Vec<bool> {
     let mut skews: Vec<i64> =
         fetched.iter().filter_map(|(at, print)| skew_of(*at, print)).collect();
     skews.sort_unstable();
-    let skew = skews.get(skews.len() / 2).copied().unwrap_or_default();
-    let singles: Vec<bool> =
-        fetched.iter().map(|(at, print)| skew_of(*at, print).is_some()).collect();
-    let judged = fetched.iter().zip(singles).map(|((at, print), is_single)| {
+    let median = skews.get(skews.len() / 2).copied().unwrap_or_default();
+    let agreeing = skews.iter().filter(|skew| skew.abs_diff(median) <= 1).count();
+    let skew = if median.unsigned_abs() <= ALIKE || agreeing > 1 { median } else { 0 };
+    let is_uncertain = skews.iter().any(|other| other.abs_diff(skew) > ALIKE);
+    let is_known = fetched.iter().map(|(at, print)| {
         let Some(times) = times.get_mut(print) else { return false };
         let apart = |known: &u64| at.abs_diff(known.saturating_add_signed(skew));
         let nearest = times.iter().enumerate().min_by_key(|(_, known)| apart(known));
         match nearest {
-            Some((place, known)) if is_single || apart(known) <= ALIKE => {
+            Some((place, known)) if apart(known) <= ALIKE => {
                 times.swap_remove(place);
                 true
             }
             _ => false,
         }
     });
-    judged.collect()
+    Recognised { is_known: is_known.collect(), is_uncertain }
 }
 
 fn known_as(message: &HistoryMessage) -> Known {
@@ -315,38 +347,49 @@ fn fingerprint(channel: &str, payload: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::recognise;
+    use super::{Recognised, recognise};
+
+    fn known(known: &[(u64, u64)], fetched: &[(u64, u64)]) -> Vec<bool> {
+        let Recognised { is_known, is_uncertain } = recognise(known, fetched);
+        assert!(!is_uncertain);
+        is_known
+    }
 
     #[test]
     fn messages_of_a_kind_are_known_whatever_the_clocks_say() {
-        let known = [(100, 1), (101, 2), (102, 3)];
         // The broker is four seconds behind, and has two more.
         let fetched = [(97, 2), (98, 3), (98, 4), (99, 5)];
-        assert_eq!(recognise(&known, &fetched), [true, true, false, false]);
+        let expected = [true, true, false, false];
+        assert_eq!(known(&[(100, 1), (101, 2), (102, 3)], &fetched), expected);
     }
 
     #[test]
     fn equal_messages_are_told_apart_by_their_time() {
-        let known: Vec<_> = (91..=100).map(|at| (at, 7)).collect();
+        let seen: Vec<_> = (91..=100).map(|at| (at, 7)).collect();
         let fetched: Vec<_> = (96..=104).map(|at| (at, 7)).collect();
         let expected: Vec<_> = (96..=104).map(|at| at <= 100).collect();
-        assert_eq!(recognise(&known, &fetched), expected);
+        assert_eq!(known(&seen, &fetched), expected);
     }
 
     #[test]
     fn the_clocks_are_compared_by_what_is_unmistakable() {
         // The broker is three seconds behind: the tick of 98 is that of 101 here.
-        let mut known: Vec<_> = (95..=101).map(|at| (at, 7)).collect();
-        known.push((100, 1));
+        let mut seen: Vec<_> = (95..=101).map(|at| (at, 7)).collect();
+        seen.extend([(100, 1), (101, 2)]);
         let mut fetched: Vec<_> = (95..=101).map(|at| (at, 7)).collect();
-        fetched.push((97, 1));
-        let expected = [true, true, true, true, false, false, false, true];
-        assert_eq!(recognise(&known, &fetched), expected);
+        fetched.extend([(97, 1), (98, 2)]);
+        let expected = [true, true, true, true, false, false, false, true, true];
+        assert_eq!(known(&seen, &fetched), expected);
     }
 
     #[test]
-    fn what_is_said_again_much_later_is_another_message() {
-        assert_eq!(recognise(&[(93, 7)], &[(101, 7)]), [false]);
-        assert_eq!(recognise(&[(93, 7)], &[(98, 7)]), [true]);
+    fn what_is_said_again_is_another_message_and_one_difference_alone_is_doubtful() {
+        assert_eq!(known(&[(93, 7)], &[(101, 7)]), [false]);
+        // Delivered and not stored, then said again and stored; or a clock.
+        let judged = recognise(&[(100, 7)], &[(103, 1), (104, 7)]);
+        assert_eq!(judged, Recognised { is_known: vec![false, false], is_uncertain: true });
+        // The same text every six seconds, the broker a second behind.
+        let seen = [(982, 7), (988, 7), (994, 7)];
+        assert_eq!(known(&seen, &[(987, 7), (993, 7), (999, 7)]), [true, true, false]);
     }
 }

@@ -152,6 +152,10 @@ impl Subscription {
             let reason = "a gap of a share group was filled by its other members";
             return Err(Error::misuse("fill_gaps", reason));
         }
+        if filter.begins_with_wildcard() && options.fill.is_some() {
+            let reason = "the broker finds stored messages by the first segment of their channel";
+            return Err(Error::misuse("fill_gaps", reason));
+        }
         let query = options.query()?;
         let size = key.len() + filter.as_str().len() + query.len();
         if size > crate::channel::MAX_PACKET - 8 {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use client_core::{ConnectError, ConnectStep, LinkError, LinkTimeout, Lost, Started};
 
-use super::{Answer, Blocked, Control, Core, Effect, Kind, Notice, What};
+use super::{Answer, Blocked, Control, Core, Effect, Kind, Notice, Restoring, What};
 use crate::error::{Error, Refusal};
 
 impl LinkError for Error {
@@ -93,6 +93,20 @@ impl<R> Core<R> {
         }
     }
 
+    /// A broker that does not answer what is restored has lost track of us.
+    pub(super) fn restoring_timeout(&mut self, now: Instant) {
+        if self.restoring.until.is_none_or(|until| until > now) {
+            return;
+        }
+        if self.blocked.is_some() {
+            // Who does not read cannot judge.
+            let later = client_core::after(now, self.config.request_timeout);
+            self.restoring.until = Some(later);
+        } else if !std::mem::take(&mut self.restoring).ids.is_empty() {
+            self.fail(now, Error::Timeout);
+        }
+    }
+
     /// Gives the connection up for `cause`.
     pub(super) fn fail(&mut self, now: Instant, cause: Error) {
         self.link.hang_up(false);
@@ -154,6 +168,7 @@ impl<R> Core<R> {
                 self.reply(to, Ok(Answer::Done));
             }
         }
+        self.watches_lost();
         if was_live {
             self.notify(Notice::Disconnected, 0);
         }
@@ -171,6 +186,7 @@ impl<R> Core<R> {
             self.reply(to, Ok(Answer::Done));
         }
         self.sent_at = Some(now);
+        self.restoring.until = Some(client_core::after(now, 2 * self.config.request_timeout));
         self.notify(Notice::Connected, 0);
         self.restore_holders(now);
         self.restore_watches();
@@ -214,6 +230,8 @@ impl<R> Core<R> {
         }
         self.outbox.rewind();
         self.holders_lost();
+        self.watches_lost();
+        self.restoring = Restoring::default();
         self.count_outbox();
     }
 

@@ -61,6 +61,10 @@ pub struct Core<R> {
     /// Which holders a message belongs to.
     messages: Trie<u64>,
     watches: BTreeMap<u64, Watch<R>>,
+    /// Channels of which the broker tells changes on this connection.
+    watched: BTreeSet<String>,
+    /// Calls that wait for the end of a watch.
+    leaving: BTreeMap<u64, R>,
     /// Which watches a presence event belongs to.
     presence: Trie<u64>,
     /// What the links of this client stand for.
@@ -78,6 +82,7 @@ pub struct Core<R> {
     asking: HashMap<u64, u16>,
     next_id: u16,
     next_ask: u64,
+    restoring: Restoring,
     /// When something was last sent, for keep-alive.
     sent_at: Option<Instant>,
     /// When something was last received, and the wall clock beside it.
@@ -88,6 +93,14 @@ pub struct Core<R> {
     found: Vec<u64>,
     effects: VecDeque<Effect<R>>,
     report: CloseReport,
+}
+
+/// What a connection begins with, until all of it is answered.
+#[derive(Debug, Default)]
+struct Restoring {
+    until: Option<Instant>,
+    /// Packets that wait for their acknowledgement.
+    ids: BTreeSet<u16>,
 }
 
 /// What the application handed over, kept until it is settled.
@@ -149,6 +162,8 @@ impl<R> Core<R> {
             granted: BTreeMap::new(),
             messages: Trie::new(config.matcher),
             watches: BTreeMap::new(),
+            watched: BTreeSet::new(),
+            leaving: BTreeMap::new(),
             presence: Trie::new(config.matcher),
             links: BTreeMap::new(),
             notices,
@@ -159,6 +174,7 @@ impl<R> Core<R> {
             asking: HashMap::new(),
             next_id: 0,
             next_ask: 0,
+            restoring: Restoring::default(),
             sent_at: None,
             heard: fill::Heard::default(),
             blocked: None,
@@ -244,8 +260,9 @@ impl<R> Core<R> {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let link = self.link.poll_timeout(self.blocked.is_some());
         let waits = self.waits.first().map(|(at, _)| *at);
-        let all = [link, self.outbox.poll_timeout(), waits, self.keepalive_at()];
-        all.into_iter().flatten().min()
+        let others = [self.keepalive_at(), self.restoring.until];
+        let all = [link, self.outbox.poll_timeout(), waits].into_iter().chain(others);
+        all.flatten().min()
     }
 
     /// Does what is due at `now`.
@@ -263,6 +280,7 @@ impl<R> Core<R> {
             self.holder_timeout(now, serial);
             self.watch_timeout(serial);
         }
+        self.restoring_timeout(now);
         self.count_outbox();
         self.finish_close();
         self.close_timeout(now);

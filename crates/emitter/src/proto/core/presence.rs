@@ -15,7 +15,7 @@ use super::{
     subscriptions::{end_stream, merge_gaps},
 };
 use crate::{
-    answers::{PresenceEvent, PresenceKind, decode},
+    answers::{PresenceEvent, PresenceInfo, PresenceKind, decode},
     delivery::{Delivery, Gap},
     error::Error,
     requests::Ask,
@@ -26,6 +26,8 @@ pub(super) struct Watch<R> {
     watcher: Watcher,
     out: Out<PresenceEvent>,
     waiter: Option<(R, Instant)>,
+    /// A newer handler that gets its events, and its place once it is accepted.
+    muted_by: Option<u64>,
 }
 
 impl<R> Watch<R> {
@@ -57,20 +59,18 @@ impl<R> Core<R> {
             return self.reply(to, Err(Error::Closed));
         }
         if matches!(out, Out::Handler(_)) {
-            let all = self.watches.iter();
-            let mut old = all.filter(|(_, watch)| {
-                matches!(watch.out, Out::Handler(_)) && watch.watcher.channel == watcher.channel
-            });
-            let old = old.next().map(|(serial, _)| *serial);
-            let watch = old.and_then(|old| self.remove_watch(old));
-            if let Some((to, _)) = watch.and_then(|watch| watch.waiter) {
-                self.reply(to, Err(Error::Closed));
+            for watch in self.watches.values_mut() {
+                let is_handler = matches!(watch.out, Out::Handler(_));
+                if is_handler && watch.watcher.channel == watcher.channel {
+                    watch.muted_by = Some(serial);
+                }
             }
         }
         self.presence.insert(&watcher.channel, serial);
         let deadline = after(now, self.config.request_timeout);
         self.waits.insert((deadline, serial));
-        self.watches.insert(serial, Watch { watcher, out, waiter: Some((to, deadline)) });
+        let waiter = Some((to, deadline));
+        self.watches.insert(serial, Watch { watcher, out, waiter, muted_by: None });
         if self.link.is_live() {
             self.ask_to_watch(serial, None);
         }
@@ -82,25 +82,64 @@ impl<R> Core<R> {
         if let Some((to, _)) = watch.waiter {
             self.reply(to, Err(Error::Closed));
         }
-        self.unwatch(watch.watcher);
+        self.release_watch(watch.watcher);
     }
 
     /// Tells the broker, if nobody watches the channel any more.
-    fn unwatch(&mut self, watcher: Watcher) {
+    fn release_watch(&mut self, watcher: Watcher) {
         let Watcher { key, channel, .. } = watcher;
         let is_watched = self.watches.values().any(|other| other.watcher.channel == channel);
         if !is_watched && self.link.is_live() {
+            self.watched.remove(&channel);
             let ask = Ask::Presence { key, channel, status: false, changes: Some(false) };
             self.control.push_back(Control::Ask(ask, Asker::Nobody));
         }
     }
 
-    /// Ends every watch of a channel, without telling the broker.
-    pub fn drop_watches(&mut self, watcher: &Watcher) {
+    /// Ends every watch of a channel; `to` gets the broker's word. `serial` is greater
+    /// than all before.
+    pub fn unwatch(&mut self, now: Instant, serial: u64, watcher: Watcher, to: R) {
         let all = self.watches.iter();
         let same = all.filter(|(_, watch)| watch.watcher.channel == watcher.channel);
         let serials: Vec<u64> = same.map(|(serial, _)| *serial).collect();
         for serial in serials {
+            if let Some((to, _)) = self.remove_watch(serial).and_then(|watch| watch.waiter) {
+                self.reply(to, Err(Error::Closed));
+            }
+        }
+        if !self.link.is_live() {
+            // A broker knows nothing of a client that is not connected.
+            return self.reply(to, Ok(Answer::Done));
+        }
+        let Watcher { key, channel, .. } = watcher;
+        self.watched.remove(&channel);
+        let deadline = after(now, self.config.request_timeout);
+        self.waits.insert((deadline, serial));
+        self.leaving.insert(serial, to);
+        let ask = Ask::Presence { key, channel, status: false, changes: Some(false) };
+        self.control.push_back(Control::Ask(ask, Asker::Leave(serial)));
+    }
+
+    pub(super) fn left(&mut self, serial: u64, result: Result<(), Error>) {
+        if let Some(to) = self.leaving.remove(&serial) {
+            self.reply(to, result.map(|()| Answer::Done));
+        }
+    }
+
+    /// The connection is gone, and with it what the broker told of.
+    pub(super) fn watches_lost(&mut self) {
+        self.watched.clear();
+        for to in std::mem::take(&mut self.leaving).into_values() {
+            self.reply(to, Ok(Answer::Done));
+        }
+    }
+
+    /// A handler is somebody's: those it has silenced are gone.
+    pub(super) fn replace_watches(&mut self, by: u64) {
+        let all = self.watches.iter();
+        let muted = all.filter(|(_, watch)| watch.muted_by == Some(by));
+        let muted: Vec<u64> = muted.map(|(serial, _)| *serial).collect();
+        for serial in muted {
             if let Some((to, _)) = self.remove_watch(serial).and_then(|watch| watch.waiter) {
                 self.reply(to, Err(Error::Closed));
             }
@@ -127,6 +166,7 @@ impl<R> Core<R> {
         let Some(watch) = self.watches.get_mut(&serial) else { return };
         match result {
             Ok(payload) => {
+                self.watched.insert(watch.watcher.channel.clone());
                 if let Some((to, deadline)) = watch.waiter.take() {
                     self.waits.remove(&(deadline, serial));
                     self.reply(to, Ok(Answer::Done));
@@ -154,8 +194,7 @@ impl<R> Core<R> {
         let mut found = Vec::new();
         self.presence.find(&event.channel, &mut found);
         if found.is_empty() {
-            let bytes = event.channel.len();
-            return self.notify(Notice::Presence(None, event), bytes);
+            return self.notify(Notice::Presence(None, event), payload.len());
         }
         for serial in found {
             self.tell_watch(serial, event.clone());
@@ -168,6 +207,7 @@ impl<R> Core<R> {
         let mut found = Vec::new();
         self.presence.find(&event.channel, &mut found);
         let handlers = found.iter().filter_map(|serial| match &self.watches.get(serial)?.out {
+            Out::Handler(_) if self.watches.get(serial)?.muted_by.is_some() => None,
             Out::Handler(handler) => Some(Arc::clone(handler)),
             Out::Stream(_) => None,
         });
@@ -182,7 +222,11 @@ impl<R> Core<R> {
 
     fn tell_watch(&mut self, serial: u64, event: PresenceEvent) {
         let Some(watch) = self.watches.get(&serial) else { return };
-        let ids = event.who.iter().map(|who| who.id.len() + 32);
+        if watch.muted_by.is_some() {
+            return;
+        }
+        let name = |who: &PresenceInfo| who.username.as_ref().map_or(0, String::len);
+        let ids = event.who.iter().map(|who| who.id.len() + name(who) + 32);
         let bytes = event.channel.len() + ids.sum::<usize>();
         let out = match &watch.out {
             Out::Stream(out) => out,
@@ -224,12 +268,14 @@ impl<R> Core<R> {
             (None, Out::Stream(out)) => end_stream(&out, error),
             (None, Out::Handler(_)) => self.monitor.tell(Event::Refused { cause: error }),
         }
-        if !is_refused {
-            self.unwatch(watch.watcher);
+        // A refusal leaves what was granted to another watch of the channel.
+        if !is_refused || self.watched.contains(&watch.watcher.channel) {
+            self.release_watch(watch.watcher);
         }
     }
 
     pub(super) fn watch_timeout(&mut self, serial: u64) {
+        self.left(serial, Err(Error::Timeout));
         if self.watches.get(&serial).is_some_and(|watch| watch.waiter.is_some()) {
             self.end_watch(serial, Error::Timeout);
         }
@@ -266,6 +312,10 @@ impl<R> Core<R> {
         self.presence.remove(&watch.watcher.channel, serial);
         if let Some((_, deadline)) = &watch.waiter {
             self.waits.remove(&(*deadline, serial));
+        }
+        for other in self.watches.values_mut() {
+            // Those it has silenced speak again, if it was not to take their place.
+            other.muted_by = other.muted_by.filter(|by| *by != serial);
         }
         Some(watch)
     }

@@ -121,12 +121,12 @@ impl<R> Core<R> {
                 self.reply(to, Err(Error::Closed));
             }
         }
+        self.unlink(&subscription.filter);
         if !self.link.is_live() {
             // A broker knows nothing of a client that is not connected.
             return self.reply(to, Ok(Answer::Done));
         }
         self.granted.remove(&subscription.filter);
-        self.unlink(&subscription.filter);
         let topic = wire(&subscription.key, subscription.filter.as_str(), "");
         self.control.push_back(Control::Unsubscribe { topic, to: Some(to) });
     }
@@ -199,15 +199,16 @@ impl<R> Core<R> {
 
     pub(super) fn holders_accepted(&mut self, serials: &[u64], filter: Filter, key: String) {
         self.granted.insert(filter.clone(), key);
+        let unix = self.heard.unix().unwrap_or_default();
         for serial in serials {
             let Some(holder) = self.holders.get_mut(serial) else { continue };
             holder.joined = true;
+            holder.recent.begin(unix);
             if let Some((to, deadline)) = holder.waiter.take() {
                 self.waits.remove(&(deadline, *serial));
                 self.reply(to, Ok(Answer::Done));
             }
             self.begin_fill(*serial);
-            self.replace_handlers(*serial);
         }
         // Who asked may have gone meanwhile.
         self.release(&filter);
@@ -342,8 +343,9 @@ impl<R> Core<R> {
         }
     }
 
-    /// A handler is accepted: those it has silenced are gone.
-    fn replace_handlers(&mut self, by: u64) {
+    /// Somebody has taken what was begun: the handlers that it has silenced are gone.
+    pub fn taken(&mut self, by: u64) {
+        self.replace_watches(by);
         let all = self.holders.iter();
         let muted = all.filter(|(_, holder)| holder.muted_by == Some(by));
         let muted: Vec<u64> = muted.map(|(serial, _)| *serial).collect();

@@ -110,6 +110,11 @@ impl<R> Core<R> {
                 (packet.write(out).is_ok(), Kind::Ask(asking))
             }
         };
+        // A fetch has a deadline of its own.
+        let is_fill = matches!(&kind, Kind::Ask(asking) if matches!(asking.by, Asker::Fill(_)));
+        if self.restoring.until.is_some() && !is_fill {
+            self.restoring.ids.insert(id);
+        }
         self.flying.insert(id, Flight { kind, refusal: None });
         written
     }

@@ -5,6 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
+/// Handed over at one go: a WebSocket message of more than this some clients refuse.
+const PIECE: usize = 64 << 10;
+
 #[derive(Debug)]
 pub(crate) struct Outlet {
     state: Mutex<State>,
@@ -47,12 +50,13 @@ impl Outlet {
         self.state().bytes.len() > self.max
     }
 
-    /// Everything that waits; `None` when the connection is to end.
+    /// What waits, or its first 64 KiB; `None` when the connection is to end.
     pub(crate) async fn take(&self) -> Option<Bytes> {
         loop {
             let (bytes, closed) = {
                 let mut state = self.state();
-                (std::mem::take(&mut state.bytes), state.closed)
+                let piece = state.bytes.len().min(PIECE);
+                (state.bytes.split_to(piece), state.closed)
             };
             if !bytes.is_empty() {
                 self.taken.notify_waiters();
