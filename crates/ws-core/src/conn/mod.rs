@@ -52,11 +52,21 @@ pub struct Connection<S> {
     /// How long the answer to the peer's close may take to be written.
     echo: Option<Pin<Box<tokio::time::Sleep>>>,
     received: u64,
+    /// The answer to the peer's close waits for ours.
+    holds_close: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(crate) const fn new(io: S, session: Session) -> Self {
-        Self { io, session, dead: false, unflushed: false, echo: None, received: 0 }
+        Self {
+            io,
+            session,
+            dead: false,
+            unflushed: false,
+            echo: None,
+            received: 0,
+            holds_close: false,
+        }
     }
 
     /// Receives the next message; `None` after a closing handshake. A peer that has
@@ -91,6 +101,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub async fn next_ref(&mut self) -> Result<Option<MessageRef<'_>>, Error> {
         let found = poll_fn(|cx| self.poll_found(cx)).await?;
         Ok(found.map(|found| self.session.view(found)))
+    }
+
+    /// Keeps the answer to the peer's close back until [`close`](Self::close) is called:
+    /// [`next`](Self::next) returns `None` as soon as the peer has closed. For a server
+    /// that wants to have forgotten a client before the client knows.
+    pub const fn hold_close(&mut self) {
+        self.holds_close = true;
     }
 
     /// Queues `message` as soon as fewer than [`Limits::max_out`] bytes wait;
@@ -271,6 +288,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     let _best_effort = self.poll_flush(cx);
                     return Poll::Ready(Err(Error::Protocol(error)));
                 }
+            }
+            if self.holds_close && self.session.is_ended() {
+                return Poll::Ready(Ok(None));
             }
             // A failed write is not reported here: what the peer sent before it
             // went away is still to be read.

@@ -22,6 +22,18 @@ async fn a_closing_handshake_ends_both_sides_in_peace() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_to_a_close_may_be_held_back() {
+    let (mut client, mut server) = pair(|io| io, Limits::default()).await;
+    server.hold_close();
+    let closing = tokio::spawn(async move { client.close(None, WAIT).await });
+    assert_eq!(server.next().await.unwrap(), None);
+    tokio::time::sleep(WAIT / 2).await;
+    assert!(!closing.is_finished());
+    server.close(None, WAIT).await.unwrap();
+    closing.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_does_not_answer_a_close_is_left_at_the_deadline() {
     let (mut client, server) = pair(|io| io, Limits::default()).await;
     let start = tokio::time::Instant::now();
