@@ -195,8 +195,11 @@ impl Http {
         let mut request = Request::builder()
             .method(outgoing.method)
             .uri(format!("/{path}"))
-            .header(HOST, &self.authority)
-            .header(USER_AGENT, self.user_agent);
+            .header(HOST, &self.authority);
+        let has_own = |(name, _): &(&str, String)| name.eq_ignore_ascii_case(USER_AGENT.as_str());
+        if !outgoing.headers.iter().any(has_own) {
+            request = request.header(USER_AGENT, self.user_agent);
+        }
         for (name, value) in outgoing.headers {
             request = request.header(*name, value);
         }

@@ -31,8 +31,9 @@ pub struct HttpRequest<'a> {
     pub method: &'a str,
     /// The whole URL; its origin is that of the client.
     pub url: &'a str,
-    /// Headers besides `Host`, `User-Agent` and `Content-Length`.
-    pub headers: &'a [(&'static str, String)],
+    /// Headers besides `Host` and `Content-Length`; a `User-Agent` takes the place of the
+    /// client's own.
+    pub headers: &'a [(&'a str, String)],
     /// The body, if there is one.
     pub body: Option<&'a [u8]>,
     /// The deadline of everything.
