@@ -3,7 +3,7 @@
 # build where there is no operating system; emitter's does not, for rumqttc.
 set -euo pipefail
 export RUSTFLAGS="-D warnings"
-for package in ws-core realtime-client-core satori-rtm stream-sea cent emitter; do
+for package in ws-core realtime-client-core satori-rtm stream-sea cent emitter high-templar-client high-templar; do
   cargo check --quiet --package "$package" --no-default-features
   cargo check --quiet --package "$package"
 done
@@ -26,7 +26,13 @@ done
 for features in client blocking tls tls,client ring,webpki-roots,client aws-lc-rs,platform-verifier,client; do
   cargo check --quiet --package emitter --no-default-features --features "${features//,/ }"
 done
-for features in cent emitter emitter,tls satori-rtm stream-sea; do
+for features in client blocking tls tls,client tls,blocking ring,webpki-roots,client aws-lc-rs,platform-verifier,client; do
+  cargo check --quiet --package high-templar-client --no-default-features --features "${features//,/ }"
+done
+for features in cli tls tracing; do
+  cargo check --quiet --package high-templar --no-default-features --features "$features"
+done
+for features in cent emitter emitter,tls high-templar high-templar,tls satori-rtm stream-sea; do
   cargo check --quiet --package realtime-sandbox --no-default-features --features "$features"
 done
 # Nobody brings cryptography: an error, not a panic.
@@ -35,5 +41,6 @@ echo "feature choices: all build"
 target=wasm32-unknown-unknown
 rustup target list --installed | grep -qx "$target" || rustup target add "$target"
 cargo build --quiet --package ws-core --package satori-rtm --package stream-sea --package cent \
+  --package high-templar-client \
   --no-default-features --target "$target"
 echo "$target: the cores build"

@@ -99,6 +99,8 @@ impl Context {
             "cent" => "cent",
             "client-core" => "realtime-client-core",
             "emitter" => "emitter",
+            "high-templar" => "high-templar",
+            "high-templar-client" => "high-templar-client",
             "sandbox" => "realtime-sandbox",
             "satori-rtm" => "satori-rtm",
             "stream-sea" => "stream-sea",

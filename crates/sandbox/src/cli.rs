@@ -10,7 +10,7 @@ use realtime_sandbox::{Engine, Sandbox};
 use serde_json::json;
 
 /// The servers that this program knows.
-const NAMES: [&str; 4] = ["satori-rtm", "stream-sea", "cent", "emitter"];
+const NAMES: [&str; 5] = ["satori-rtm", "stream-sea", "cent", "emitter", "high-templar"];
 
 /// Local servers of realtime protocols, for development and tests.
 ///
@@ -71,7 +71,7 @@ async fn start(options: &Options) -> io::Result<Sandbox> {
 fn announce(sandbox: &Sandbox, as_json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if as_json {
-        let all = [satori_rtm_keys, stream_sea_keys, cent_keys, emitter_keys];
+        let all = [satori_rtm_keys, stream_sea_keys, cent_keys, emitter_keys, high_templar_keys];
         let all = all.into_iter().filter_map(|keys| keys(sandbox));
         let all: serde_json::Map<_, _> = all.map(|(name, keys)| (name.to_owned(), keys)).collect();
         writeln!(out, "{}", serde_json::Value::Object(all))?;
@@ -110,6 +110,14 @@ fn announce(sandbox: &Sandbox, as_json: bool) -> io::Result<()> {
         writeln!(out, "  secret key {}", broker.secret_key())?;
         writeln!(out, "  channel    {}, key {}", broker.channel(), broker.channel_key())?;
         writeln!(out, "  Config::new(\"mqtt://{address}\".parse()?)")?;
+        writeln!(out)?;
+    }
+    if sandbox.high_templar().address().is_some() {
+        let templar = sandbox.high_templar();
+        writeln!(out, "high-templar {}", templar.ws_url())?;
+        writeln!(out, "  triggers   {}", templar.trigger_url())?;
+        writeln!(out, "  backend    {}", templar.backend_url())?;
+        writeln!(out, "  Config::new({:?})", templar.ws_url())?;
         writeln!(out)?;
     }
     writeln!(out, "A development server: in memory, on loopback. Ctrl-C ends it.")?;
@@ -167,6 +175,17 @@ fn emitter_keys(sandbox: &Sandbox) -> Keys {
         "channel_key": broker.channel_key(),
     });
     Some(("emitter", keys))
+}
+
+fn high_templar_keys(sandbox: &Sandbox) -> Keys {
+    let templar = sandbox.high_templar();
+    templar.address()?;
+    let keys = json!({
+        "ws_url": templar.ws_url(),
+        "trigger_url": templar.trigger_url(),
+        "backend_url": templar.backend_url(),
+    });
+    Some(("high-templar", keys))
 }
 
 fn fail(reason: &str) -> ExitCode {

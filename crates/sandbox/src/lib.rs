@@ -4,6 +4,7 @@
 #[cfg(not(any(
     feature = "cent",
     feature = "emitter",
+    feature = "high-templar",
     feature = "satori-rtm",
     feature = "stream-sea"
 )))]
@@ -31,6 +32,9 @@ mod rtm;
 #[cfg(feature = "stream-sea")]
 mod sea;
 
+#[cfg(feature = "high-templar")]
+mod templar;
+
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -42,6 +46,8 @@ pub use crate::emitter::{EmitterConfig, EmitterServer};
 pub use crate::rtm::{RtmConfig, RtmServer};
 #[cfg(feature = "stream-sea")]
 pub use crate::sea::{StreamSeaConfig, StreamSeaServer};
+#[cfg(feature = "high-templar")]
+pub use crate::templar::{Asked, FakeBackend, HighTemplarConfig, HighTemplarServer};
 #[cfg(feature = "tls")]
 pub use crate::tls::Authority;
 pub use crate::{

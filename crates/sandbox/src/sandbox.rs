@@ -11,6 +11,8 @@ use crate::engine::Engine;
 use crate::rtm::{RtmConfig, RtmServer};
 #[cfg(feature = "stream-sea")]
 use crate::sea::{StreamSeaConfig, StreamSeaServer};
+#[cfg(feature = "high-templar")]
+use crate::templar::{HighTemplarConfig, HighTemplarServer};
 
 /// The servers that there are, by the names of their clients' crates.
 const SERVERS: &[&str] = &[
@@ -22,6 +24,8 @@ const SERVERS: &[&str] = &[
     "cent",
     #[cfg(feature = "emitter")]
     "emitter",
+    #[cfg(feature = "high-templar")]
+    "high-templar",
 ];
 
 /// What a sandbox serves, and how.
@@ -47,6 +51,8 @@ pub struct Builder {
     centrifugo: CentrifugoConfig,
     #[cfg(feature = "emitter")]
     emitter: EmitterConfig,
+    #[cfg(feature = "high-templar")]
+    high_templar: HighTemplarConfig,
     #[cfg(feature = "satori-rtm")]
     rtm: RtmConfig,
     #[cfg(feature = "stream-sea")]
@@ -69,7 +75,7 @@ impl Builder {
     }
 
     /// Starts only the servers of these names: `satori-rtm`, `stream-sea`, `cent`,
-    /// `emitter`. Default all.
+    /// `emitter`, `high-templar`. Default all.
     #[must_use]
     pub fn only<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.only = Some(names.into_iter().map(Into::into).collect());
@@ -89,6 +95,14 @@ impl Builder {
     #[must_use]
     pub fn emitter(mut self, config: EmitterConfig) -> Self {
         self.emitter = config;
+        self
+    }
+
+    /// Sets rooms, compatibility and limits of the High-Templar server.
+    #[cfg(feature = "high-templar")]
+    #[must_use]
+    pub fn high_templar(mut self, config: HighTemplarConfig) -> Self {
+        self.high_templar = config;
         self
     }
 
@@ -143,6 +157,14 @@ impl Builder {
             }
             server
         };
+        #[cfg(feature = "high-templar")]
+        let high_templar = {
+            let server = HighTemplarServer::new(self.high_templar.clone(), self.engine)?;
+            if let Some(port) = self.port_of("high-templar") {
+                server.listen(port).await?;
+            }
+            server
+        };
         #[cfg(feature = "stream-sea")]
         let stream_sea = {
             let server = StreamSeaServer::new(self.stream_sea.clone(), self.engine);
@@ -158,6 +180,8 @@ impl Builder {
             centrifugo,
             #[cfg(feature = "emitter")]
             emitter,
+            #[cfg(feature = "high-templar")]
+            high_templar,
             #[cfg(feature = "stream-sea")]
             stream_sea,
         })
@@ -180,6 +204,8 @@ pub struct Sandbox {
     centrifugo: CentrifugoServer,
     #[cfg(feature = "emitter")]
     emitter: EmitterServer,
+    #[cfg(feature = "high-templar")]
+    high_templar: HighTemplarServer,
     #[cfg(feature = "stream-sea")]
     stream_sea: StreamSeaServer,
 }
@@ -214,6 +240,14 @@ impl Sandbox {
     #[must_use]
     pub const fn emitter(&self) -> &EmitterServer {
         &self.emitter
+    }
+
+    /// Returns the High-Templar server; its [`HighTemplarServer::address`] is `None` if it
+    /// was not to be started.
+    #[cfg(feature = "high-templar")]
+    #[must_use]
+    pub const fn high_templar(&self) -> &HighTemplarServer {
+        &self.high_templar
     }
 
     /// Returns the Satori RTM server; its [`RtmServer::address`] is `None` if it

@@ -1,0 +1,9 @@
+//! The tokio client: a cheap handle, and one task that owns the WebSocket.
+
+mod command;
+mod handle;
+mod machine;
+mod subscription;
+
+pub use handle::Client;
+pub use subscription::Subscription;

@@ -1,0 +1,181 @@
+//! What an incoming message means (docs/protocols/high-templar.md, 8).
+
+use std::time::Instant;
+
+use client_core::{Dropped, Event};
+use serde_json::value::RawValue;
+
+use super::{Answer, Core, Effect, Input};
+use crate::{
+    config::Protocol,
+    error::{Error, Reason, Refusal},
+    proto::{
+        message::{First, Incoming},
+        requests::Asked,
+        subscription::Phase,
+    },
+};
+
+impl<R> Core<R> {
+    /// Takes what the server sent.
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        if !self.link.heard(now) {
+            return;
+        }
+        let text = match input {
+            Input::Control => return,
+            Input::Binary(_) => return self.warn(Error::protocol("binary_message", "")),
+            Input::Text(text) => text,
+        };
+        self.monitor.count(|stats| stats.bytes_in += text.len() as u64);
+        let incoming = match Incoming::decode(text) {
+            Ok(incoming) => incoming,
+            Err(cause) => return self.warn(cause),
+        };
+        if self.link.is_authenticating() {
+            return match incoming {
+                Incoming::First(first) => self.handle_first(now, &first),
+                _ => self.fail(now, true, Error::protocol("first_frame", text)),
+            };
+        }
+        match incoming {
+            Incoming::Publish { id, data } => self.handle_publish(now, &id, data),
+            Incoming::Pong => {
+                let asked = match self.line {
+                    Protocol::V2 => self.requests.pop_ping(),
+                    _ => self.requests.pop(),
+                };
+                if !matches!(asked, Some(Asked::Ping)) {
+                    self.out_of_step(now, asked, text);
+                }
+            }
+            Incoming::Reply { id, result } => {
+                let asked = match (self.line, &id) {
+                    (Protocol::V2, Some(id)) => self.requests.pop_id(id),
+                    // Without an id it is of no call of ours.
+                    (Protocol::V2, None) => None,
+                    _ => self.requests.pop(),
+                };
+                self.handle_reply(now, asked, result.map_err(|e| e.into_owned()), text);
+            }
+            Incoming::Status(status) => match self.requests.pop() {
+                Some(Asked::Status(number)) => {
+                    if let Some((to, _)) = self.statuses.remove(&number) {
+                        let result = Ok(Answer::Status(status));
+                        self.effects.push_back(Effect::Reply { to, result });
+                    }
+                }
+                asked => self.out_of_step(now, asked, text),
+            },
+            Incoming::First(_) => self.warn(Error::protocol("unknown_frame", text)),
+        }
+    }
+
+    fn handle_first(&mut self, now: Instant, first: &First<'_>) {
+        match (first.is_authorized, self.config.protocol) {
+            (Some(false), _) => return self.not_authorized(now),
+            (Some(true), Protocol::Auto) => self.line = Protocol::V3,
+            (None, Protocol::Auto) => self.line = Protocol::V2,
+            (_, line) => self.line = line,
+        }
+        match first.allowed() {
+            Ok(allowed) => {
+                self.effects.push_back(Effect::Allowed(allowed));
+                self.go_live(now);
+            }
+            Err(error) => self.fail(now, true, error),
+        }
+    }
+
+    /// The user is not let in.
+    pub(super) fn not_authorized(&mut self, now: Instant) {
+        let mut refusal = Refusal::new("connect", Reason::NotAuthorized);
+        refusal.may_retry = self.config.retry_refused;
+        self.fail(now, true, Error::Refused(refusal));
+    }
+
+    fn handle_reply(
+        &mut self,
+        now: Instant,
+        asked: Option<Asked<R>>,
+        result: Result<(), String>,
+        text: &str,
+    ) {
+        match (asked, result) {
+            (Some(Asked::Subscribe { serial, .. }), Ok(())) => self.subscribed(serial),
+            (Some(Asked::Subscribe { serial, .. }), Err(message)) => {
+                self.refused(serial, Refusal::told("subscribe", &message));
+            }
+            (Some(Asked::Unsubscribe { to, .. }), result) => {
+                let result = match result.map_err(|message| Refusal::told("unsubscribe", &message))
+                {
+                    // It is what was wanted.
+                    Ok(()) | Err(Refusal { reason: Reason::NotSubscribed, .. }) => Ok(()),
+                    Err(refusal) => Err(Error::Refused(refusal)),
+                };
+                if let Some(to) = to {
+                    self.reply(to, result);
+                }
+            }
+            (Some(Asked::Status(number)), Err(message)) => {
+                if let Some((to, _)) = self.statuses.remove(&number) {
+                    self.reply(to, Err(Error::Refused(Refusal::told("status", &message))));
+                }
+            }
+            // A 2.x server may answer late what was given up.
+            (None, _) if self.line == Protocol::V2 => self.warn(Error::protocol("reply", text)),
+            (asked, _) => self.out_of_step(now, asked, text),
+        }
+    }
+
+    /// An answer to something else than what was asked: from now on none can be
+    /// matched.
+    fn out_of_step(&mut self, now: Instant, asked: Option<Asked<R>>, text: &str) {
+        if let Some(Asked::Unsubscribe { to: Some(to), .. }) = asked {
+            self.reply(to, Err(Error::protocol("reply", text)));
+        }
+        self.fail(now, true, Error::protocol("reply", text));
+    }
+
+    fn handle_publish(&mut self, now: Instant, id: &str, data: &RawValue) {
+        let Some(serial) = self.ids.get(id).copied() else { return self.stray() };
+        let Some(sub) = self.subscriptions.get_mut(&serial) else { return self.stray() };
+        if sub.phase == Phase::Waiting {
+            return self.stray();
+        }
+        // It may come before the answer: then the room is subscribed already.
+        sub.phase = Phase::Active;
+        let is_gap = sub.pay_gap();
+        let delivered = sub.deliver(data);
+        if sub.is_full() {
+            self.blocked = Some(serial);
+        }
+        if is_gap {
+            self.tell_gap(serial);
+        }
+        if delivered.overflow {
+            let reason = "the consumer is slower than the server";
+            self.end(serial, Error::misuse("slow_consumer", reason));
+            return self.unsubscribe(now, serial, None);
+        }
+        self.monitor.count(|stats| {
+            stats.messages_in += 1;
+            stats.dropped += delivered.dropped;
+        });
+        if delivered.dropped > 0 {
+            let (what, count) = (Dropped::Messages, delivered.dropped);
+            self.monitor.tell(Event::Dropped { what, count });
+        }
+    }
+
+    /// The server sent what means nothing: the connection is kept.
+    fn warn(&self, cause: Error) {
+        self.stray();
+        self.monitor.tell(Event::Warning { cause });
+    }
+
+    /// What belongs to nobody (any more).
+    fn stray(&self) {
+        self.monitor.count(|stats| stats.strays += 1);
+    }
+}

@@ -1,0 +1,334 @@
+//! One client, from its opening request to its end.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use high_templar_client::AllowedRooms;
+use tokio::time::{Instant, Sleep};
+use ws_core::{CloseCode, CloseFrame, Connection, Limits, Message, ServerHandshake};
+
+use crate::{
+    backend::{Verdict, Visitor},
+    config::{Compat, Config},
+    frames,
+    hub::{Ended, Hub, Outgoing, Outlet, Subscribed},
+    log,
+    request::Request,
+    rewind::Rewind,
+    server::Parts,
+};
+
+/// Bytes on their way to the network, beside those that wait.
+const MAX_OUT: usize = 64 << 10;
+
+/// Messages of a client that are answered before others get their turn.
+const AT_ONCE: usize = 32;
+
+/// Serves a client to its end.
+pub(crate) async fn serve(parts: &Arc<Parts>, number: u64, io: Rewind) {
+    // The questions to the backend are long gone when a client stays for hours: they are
+    // kept in a future of their own, which is let go.
+    let Some((socket, visitor, allowed)) = Box::pin(admit(parts, io)).await else { return };
+    let outlet = Arc::new(Outlet::new(number, parts.config.max_queue));
+    parts.join(number, &outlet);
+    parts.hub.counters.connections.fetch_add(1, Relaxed);
+    let idle = Box::pin(tokio::time::sleep(parts.config.idle_timeout));
+    let (compat, hub) = (parts.config.compat, &parts.hub);
+    hub.queue(&outlet, Outgoing::Answer(frames::welcome(compat, allowed.rooms())));
+    let mut client = Client { parts, hub, socket, outlet, allowed, idle, visitor };
+    let end = client.run().await;
+    client.leave();
+    log::gone(number, &end);
+    client.end(&end).await;
+}
+
+/// Asks who a user is, and opens the connection; nothing if that is its end.
+async fn admit(
+    parts: &Parts,
+    io: Rewind,
+) -> Option<(Connection<Rewind>, Option<Box<Visitor>>, AllowedRooms)> {
+    let config = &parts.config;
+    let limits = Limits::default().max_message(config.max_message).max_out(MAX_OUT);
+    let handshake = tokio::time::timeout(config.handshake_timeout, ws_core::accept(io, limits));
+    let handshake = handshake.await.ok()?.ok()?;
+    let visitor = Visitor::new(handshake.request().clone());
+    let asked = async {
+        let bootstrap = parts.backend.bootstrap(&visitor);
+        match &parts.hooks {
+            Some(hooks) => tokio::join!(bootstrap, hooks.on_connect(&visitor)),
+            None => (bootstrap.await, Ok(())),
+        }
+    };
+    let verdict = match tokio::time::timeout(config.bootstrap_timeout, asked).await {
+        Ok((Ok(verdict), Ok(()))) => Ok(verdict),
+        Ok((Err(error), _)) => Err((error.status(), error.to_string())),
+        Ok((_, Err(error))) => Err((502, error.to_string())),
+        Err(_) => Err((504, "the backend takes too long".to_owned())),
+    };
+    let admitted = match verdict {
+        Ok(verdict) => open(parts, handshake, verdict).await,
+        Err((status, reason)) => {
+            log::bootstrap_failed(status, &reason);
+            // Whoever does not take the answer has gone by himself.
+            let _answered = handshake.reject(status, "no answer of use from the backend\n").await;
+            None
+        }
+    };
+    match (admitted, &parts.hooks) {
+        (Some((socket, allowed)), hooks) => {
+            let visitor = hooks.as_ref().map(|_| Box::new(visitor));
+            Some((socket, visitor, allowed))
+        }
+        (None, Some(hooks)) => {
+            let _gone = hooks.on_disconnect(&visitor).await;
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+/// Opens the connection; one that is refused is closed again.
+async fn open(
+    parts: &Parts,
+    handshake: ServerHandshake<Rewind>,
+    verdict: Verdict,
+) -> Option<(Connection<Rewind>, AllowedRooms)> {
+    let mut socket = handshake.accept(None).await.ok()?;
+    socket.hold_close();
+    match verdict {
+        Verdict::Allowed(rooms) => Some((socket, rooms.into_iter().collect())),
+        Verdict::Refused => {
+            refuse(parts, socket).await;
+            None
+        }
+    }
+}
+
+/// Tells a user that he is not let in.
+async fn refuse(parts: &Parts, mut socket: Connection<Rewind>) {
+    parts.hub.counters.refused.fetch_add(1, Relaxed);
+    let text = Message::text(frames::refusal(parts.config.compat));
+    let frame = CloseFrame::new(CloseCode::NORMAL, "");
+    if socket.queue(&text).is_ok() {
+        // Whoever does not answer is gone all the same.
+        let _closed = socket.close(Some(&frame), parts.config.close_timeout).await;
+    }
+}
+
+struct Client<'a> {
+    parts: &'a Parts,
+    hub: &'a Hub,
+    socket: Connection<Rewind>,
+    outlet: Arc<Outlet>,
+    allowed: AllowedRooms,
+    /// When the client has said nothing for too long.
+    idle: Pin<Box<Sleep>>,
+    /// Kept for hooks only.
+    visitor: Option<Box<Visitor>>,
+}
+
+/// Why a connection ends.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The client has closed, or is gone.
+    Gone,
+    /// It has said nothing for too long.
+    Idle,
+    /// It does not read what it is sent.
+    Slow,
+    /// The server stops.
+    Shutdown,
+    /// It has said something that ends a connection of the original.
+    Malformed,
+    /// A hook has failed.
+    Hook,
+}
+
+/// What wakes a connection.
+enum Wake {
+    Message(Message),
+    End(End),
+}
+
+impl Client<'_> {
+    async fn run(&mut self) -> End {
+        let mut at_once = 0;
+        loop {
+            let message = match std::future::poll_fn(|cx| self.poll_wake(cx)).await {
+                Wake::Message(message) => message,
+                Wake::End(end) => return end,
+            };
+            let request = match &message {
+                Message::Text(text) => Request::text(text.as_str(), self.config().max_room),
+                Message::Binary(bytes) => Request::json(bytes, self.config().max_room),
+                // A sign of life, which does not count.
+                _ => continue,
+            };
+            self.hub.counters.received.fetch_add(1, Relaxed);
+            let until = Instant::now() + self.config().idle_timeout;
+            self.idle.as_mut().reset(until);
+            if let Err(end) = self.answer(request).await {
+                return end;
+            }
+            at_once += 1;
+            if at_once == AT_ONCE {
+                at_once = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Sends what waits, and receives. A client that does not take what it is sent is not
+    /// read either: it cannot have more answers made.
+    fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
+        loop {
+            while self.socket.has_room() {
+                match self.outlet.poll_take(cx) {
+                    Poll::Ready(Ok(outgoing)) => self.hand_over(outgoing),
+                    Poll::Ready(Err(Ended::Slow)) => return Poll::Ready(Wake::End(End::Slow)),
+                    Poll::Ready(Err(Ended::Shutdown)) => {
+                        return Poll::Ready(Wake::End(End::Shutdown));
+                    }
+                    Poll::Pending => break,
+                }
+            }
+            if self.socket.has_room() {
+                break;
+            }
+            if self.outlet.poll_slow(cx).is_ready() {
+                return Poll::Ready(Wake::End(End::Slow));
+            }
+            match self.socket.poll_flush(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Wake::End(End::Gone)),
+                Poll::Pending if self.socket.has_room() => {}
+                Poll::Pending => return self.poll_idle(cx),
+            }
+        }
+        match self.socket.poll_next(cx) {
+            Poll::Ready(Ok(Some(message))) => Poll::Ready(Wake::Message(message)),
+            // What exactly ended it is not our concern: the client is gone.
+            Poll::Ready(Ok(None) | Err(_)) => Poll::Ready(Wake::End(End::Gone)),
+            Poll::Pending => self.poll_idle(cx),
+        }
+    }
+
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
+        self.idle.as_mut().poll(cx).map(|()| Wake::End(End::Idle))
+    }
+
+    fn hand_over(&mut self, outgoing: Outgoing) {
+        let is_publish = outgoing.is_publish();
+        // A close has come meanwhile: it is the next thing that is received.
+        let sent = self.socket.queue(&Message::text(outgoing.into_text())).is_ok();
+        if is_publish && sent {
+            self.hub.counters.sent.fetch_add(1, Relaxed);
+            self.hub.counters.queued.fetch_sub(1, Relaxed);
+        } else if is_publish {
+            self.hub.lost(1);
+        }
+    }
+
+    async fn answer(&mut self, request: Request) -> Result<(), End> {
+        match request {
+            Request::Ping => {
+                self.say(frames::PONG.to_owned());
+                if let (Some(hooks), Some(visitor)) = (&self.parts.hooks, &self.visitor)
+                    && let Err(error) = hooks.on_ping(visitor).await
+                {
+                    log::hook_failed(self.outlet.number, &error);
+                    return Err(End::Hook);
+                }
+            }
+            Request::Status => self.say(self.hub.status().reply()),
+            Request::Subscribe { room, id } => {
+                let named = |answer: String| self.named(&id, answer);
+                if !self.allowed.is_allowed(&room) {
+                    self.say(named(frames::error("room-not-found")));
+                    return Ok(());
+                }
+                let most = self.config().max_subscriptions;
+                self.hub.subscribe(&self.outlet, &room, &id, most, |subscribed| {
+                    named(match subscribed {
+                        Subscribed::Done => frames::SUCCESS.to_owned(),
+                        Subscribed::TooMany => frames::error("too-many-subscriptions"),
+                    })
+                });
+            }
+            Request::Unsubscribe { id } => {
+                let answer = match self.hub.unsubscribe(&self.outlet, &id) {
+                    true => frames::SUCCESS.to_owned(),
+                    false => frames::error("not-subscribed"),
+                };
+                self.say(self.named(&id, answer));
+            }
+            Request::Wrong(wrong) => self.say(match wrong.is_stray() {
+                true => {
+                    frames::stray_error(&self.parts.name_of(self.outlet.number), wrong.message())
+                }
+                false => frames::error(wrong.message()),
+            }),
+            Request::Malformed if self.config().compat == Compat::V3_1 => {
+                return Err(End::Malformed);
+            }
+            Request::Malformed => self.say(frames::error("malformed-message")),
+        }
+        Ok(())
+    }
+
+    /// The answer with the id of its request, if that is wanted.
+    fn named(&self, id: &str, answer: String) -> String {
+        match self.config().echo_request_id {
+            true => frames::with_id(id, &answer),
+            false => answer,
+        }
+    }
+
+    fn say(&self, answer: String) {
+        self.hub.queue(&self.outlet, Outgoing::Answer(answer));
+    }
+
+    /// Forgets the client, before it can know that it is gone.
+    fn leave(&self) {
+        self.hub.leave(&self.outlet);
+        self.parts.leave(self.outlet.number);
+        self.hub.counters.connections.fetch_sub(1, Relaxed);
+        self.hub.lost(self.outlet.close());
+    }
+
+    /// Ends the connection as its end wants it.
+    async fn end(mut self, end: &End) {
+        let code = match end {
+            // The peer's own close is answered; one that is gone does not mind.
+            End::Gone => None,
+            End::Idle | End::Malformed | End::Hook => Some(CloseCode::NORMAL),
+            End::Shutdown if self.config().compat == Compat::V3_1 => Some(CloseCode::NORMAL),
+            End::Shutdown => Some(CloseCode::GOING_AWAY),
+            // It does not read: nothing reaches it.
+            End::Slow => return self.gone().await,
+        };
+        let frame = code.map(|code| CloseFrame::new(code, ""));
+        let wait: Duration = self.config().close_timeout;
+        // Whoever does not answer is gone all the same.
+        let _closed = self.socket.close(frame.as_ref(), wait).await;
+        self.gone().await;
+    }
+
+    async fn gone(self) {
+        // The socket first: the hook may take its time.
+        let Self { socket, parts, visitor, .. } = self;
+        drop(socket);
+        if let (Some(hooks), Some(visitor)) = (&parts.hooks, &visitor) {
+            let _gone = hooks.on_disconnect(visitor).await;
+        }
+    }
+
+    const fn config(&self) -> &Config {
+        &self.parts.config
+    }
+}

@@ -1,0 +1,229 @@
+//! The server: where connections come in, and how it ends.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use high_templar_client::Trigger;
+use tokio::io::{AsyncRead, AsyncWrite};
+use uuid::Uuid;
+
+use crate::{
+    backend::Backend,
+    bus::{Bus, BusError, LocalBus, Node},
+    config::{Config, ConfigError},
+    connection,
+    hooks::Hooks,
+    http,
+    hub::{Ended, Hub, Outlet},
+    rewind::Rewind,
+    status::Status,
+};
+
+/// What all connections share.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) backend: Box<dyn Backend>,
+    pub(crate) hooks: Option<Box<dyn Hooks>>,
+    pub(crate) bus: Box<dyn Bus>,
+    pub(crate) hub: Arc<Hub>,
+    /// Connections that are open, to be ended with the server.
+    outlets: Mutex<HashMap<u64, Arc<Outlet>>>,
+    next: AtomicU64,
+    /// Connections are named by it and their number.
+    name: Uuid,
+}
+
+impl Parts {
+    pub(crate) fn join(&self, number: u64, outlet: &Arc<Outlet>) {
+        self.outlets().insert(number, Arc::clone(outlet));
+    }
+
+    pub(crate) fn leave(&self, number: u64) {
+        self.outlets().remove(&number);
+    }
+
+    /// The name of a connection, a UUID.
+    pub(crate) fn name_of(&self, number: u64) -> String {
+        let bits = self.name.as_u128().wrapping_add(u128::from(number) << 64);
+        uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().to_string()
+    }
+
+    fn outlets(&self) -> MutexGuard<'_, HashMap<u64, Arc<Outlet>>> {
+        // No code of others runs under the lock, so a poisoned one is still whole.
+        self.outlets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes a [`Server`].
+pub struct Builder {
+    config: Config,
+    backend: Box<dyn Backend>,
+    hooks: Option<Box<dyn Hooks>>,
+    bus: Box<dyn Bus>,
+}
+
+impl Builder {
+    /// Sets the options.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Calls `hooks` when users come, ping and go.
+    #[must_use]
+    pub fn hooks(mut self, hooks: impl Hooks) -> Self {
+        self.hooks = Some(Box::new(hooks));
+        self
+    }
+
+    /// Shares triggers with other servers on `bus`. Default: a bus of its own.
+    #[must_use]
+    pub fn bus(mut self, bus: impl Bus) -> Self {
+        self.bus = Box::new(bus);
+        self
+    }
+
+    /// Makes the server; it serves what it is given.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] naming an option that cannot be used.
+    pub fn build(self) -> Result<Server, ConfigError> {
+        let Self { config, backend, hooks, bus } = self;
+        config.validate()?;
+        let hub = Arc::new(Hub::new(config.compat, config.overflow));
+        bus.attach(Node(Arc::downgrade(&hub)));
+        let (outlets, next, name) = (Mutex::default(), AtomicU64::new(1), Uuid::new_v4());
+        let parts = Parts { config, backend, hooks, bus, hub, outlets, next, name };
+        Ok(Server(Arc::new(parts)))
+    }
+}
+
+/// A server of rooms. A clone is the same.
+///
+/// It owns no socket: [`run`](Self::run) accepts from listeners, [`serve`](Self::serve)
+/// takes a single stream of any kind.
+///
+/// # Examples
+///
+/// ```no_run
+/// use high_templar::{HttpBackend, Listener, Server};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let backend = HttpBackend::new("http://127.0.0.1:8001/api/")?;
+/// let server = Server::builder(backend).build()?;
+/// let listener = Listener::new(tokio::net::TcpListener::bind("127.0.0.1:8000").await?);
+/// server.run([listener], std::future::pending()).await;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Server(pub(crate) Arc<Parts>);
+
+impl Server {
+    /// Begins with the defaults, and whoever knows the users.
+    pub fn builder(backend: impl Backend) -> Builder {
+        let (backend, bus) = (Box::new(backend), Box::new(LocalBus::new()));
+        Builder { config: Config::new(), backend, hooks: None, bus }
+    }
+
+    /// Serves one connection of a client, or HTTP requests, to its end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, the connection ends without a closing handshake. The
+    /// client then stays counted: drop the server with it.
+    pub async fn serve<S>(&self, io: S)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let sniffed = Rewind::sniff(Box::new(io));
+        let sniffed = tokio::time::timeout(self.0.config.handshake_timeout, sniffed).await;
+        // Whoever says nothing is left.
+        let Ok(Ok((is_websocket, io))) = sniffed else { return };
+        if is_websocket {
+            let number = self.0.next.fetch_add(1, Relaxed);
+            connection::serve(&self.0, number, io).await;
+        } else {
+            http::serve(&self.0, io, false).await;
+        }
+    }
+
+    /// Serves triggers and status over one connection, also where clients are not to send
+    /// them, and no WebSocket.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, a trigger may have been carried out.
+    pub async fn serve_internal<S>(&self, io: S)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let sniffed = Rewind::sniff(Box::new(io));
+        let sniffed = tokio::time::timeout(self.0.config.handshake_timeout, sniffed).await;
+        if let Ok(Ok((_, io))) = sniffed {
+            http::serve(&self.0, io, true).await;
+        }
+    }
+
+    /// Hands a trigger to the bus, as the HTTP route does.
+    ///
+    /// # Errors
+    ///
+    /// [`BusError`] if the bus does not take it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it may have been carried out.
+    pub async fn trigger(&self, trigger: Trigger) -> Result<(), BusError> {
+        self.0.bus.publish(trigger).await
+    }
+
+    /// Returns the counters.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.0.hub.status()
+    }
+
+    /// Ends every connection when what waits for it is sent.
+    pub fn close_all(&self) {
+        for outlet in self.0.outlets().values() {
+            outlet.end(Ended::Shutdown);
+        }
+    }
+
+    /// Waits until no connection is left, at most as long as they may take to close.
+    pub(crate) async fn emptied(&self) {
+        let most = self.0.config.close_timeout + Duration::from_secs(1);
+        let emptied = async {
+            while !self.0.outlets().is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        // Those who are left are dropped.
+        let _in_time = tokio::time::timeout(most, emptied).await;
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

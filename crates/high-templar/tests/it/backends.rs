@@ -1,0 +1,175 @@
+//! What the backend is told, and what its answers come to (docs/protocols/high-templar.md,
+//! 4, 5 and 14).
+
+use std::time::Duration;
+
+use high_templar::{Config, Forward, HttpBackend, Server};
+use realtime_sandbox::{Engine, HighTemplarConfig, HighTemplarServer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::{Raw, within};
+
+/// A client of the sandbox's server, which asks a real HTTP backend.
+async fn open(
+    sandbox: &HighTemplarServer,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Result<Raw, ws_core::Error> {
+    let endpoint = format!("ws://localhost{path}").parse().unwrap();
+    let mut request = ws_core::ClientRequest::new(&endpoint);
+    for (name, value) in headers {
+        request = request.header(name, value).unwrap();
+    }
+    let keys = ws_core::Keys::system();
+    let opened = ws_core::connect(sandbox.pipe(), request, ws_core::Limits::default(), keys);
+    Ok(Raw(within(opened).await?.0))
+}
+
+fn sandbox(config: HighTemplarConfig) -> HighTemplarServer {
+    HighTemplarServer::new(config, Engine::WsCore).unwrap()
+}
+
+#[tokio::test]
+async fn the_backend_is_told_who_the_user_is() {
+    let sandbox = sandbox(HighTemplarConfig::default());
+    let headers = [
+        ("Cookie", "sessionid=abc; csrftoken=csrf42"),
+        ("User-Agent", "probe/1"),
+        ("X-Real-IP", "203.0.113.7"),
+        ("Authorization", "Token of-the-header"),
+        ("Origin", "http://evil"),
+        ("Accept-Language", "en"),
+    ];
+    open(&sandbox, "/ws/?a=b&token=x%20y&token=z", &headers).await.unwrap();
+    let asked = sandbox.backend().asked();
+    let [asked] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!((asked.method.as_str(), asked.path.as_str()), ("GET", "/api/bootstrap/"));
+    for (name, value) in [
+        ("cookie", Some("sessionid=abc; csrftoken=csrf42")),
+        ("user-agent", Some("probe/1")),
+        ("x-csrftoken", Some("csrf42")),
+        ("authorization", Some("Token x y")),
+        ("x-real-ip", Some("203.0.113.7")),
+        ("host", Some("localhost")),
+        ("origin", None),
+        ("accept-language", None),
+    ] {
+        assert_eq!(asked.header(name), value, "{name}");
+    }
+    // Nothing is made up for who says nothing.
+    open(&sandbox, "/ws/?token=", &[]).await.unwrap();
+    let asked = sandbox.backend().asked().pop().unwrap();
+    for name in ["cookie", "x-csrftoken", "authorization", "x-real-ip"] {
+        assert_eq!(asked.header(name), None, "{name}");
+    }
+    assert!(asked.header("user-agent").unwrap().starts_with("high-templar/"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_is_of_no_use_fails_the_handshake() {
+    let sandbox = sandbox(HighTemplarConfig::default());
+    let huge = format!(r#"{{"allowed_rooms":[{{"a":"{}"}}]}}"#, "x".repeat(10 << 20));
+    for (status, body, answer) in [
+        (200, "<html>".to_owned(), Some(502)),
+        (200, "{".to_owned(), Some(502)),
+        (200, "[]".to_owned(), Some(502)),
+        (200, r#"{"allowed_rooms":[1]}"#.to_owned(), Some(502)),
+        (200, huge, Some(502)),
+        (500, "<html>".to_owned(), None),
+        (302, String::new(), None),
+        (403, "{}".to_owned(), None),
+        (200, r#"{"is_authenticated":false,"allowed_rooms":[{}]}"#.to_owned(), None),
+    ] {
+        sandbox.backend().say(status, body.clone());
+        match (open(&sandbox, "/ws/", &[]).await, answer) {
+            (Err(error), Some(answer)) => assert_eq!(error.status(), Some(answer), "{error}"),
+            (Ok(mut client), None) => {
+                assert!(client.hear().await.unwrap().contains("\"is_authorized\": false"));
+                assert_eq!(client.end().await, Some(1000));
+            }
+            (opened, _) => panic!("{status} {body:.40}: {:?}", opened.map(drop)),
+        }
+    }
+    sandbox.backend().say(200, r#"{"allowed_rooms":[]}"#);
+    sandbox.backend().delay(Duration::from_secs(31));
+    let began = tokio::time::Instant::now();
+    let error = open(&sandbox, "/ws/", &[]).await.map(drop).unwrap_err();
+    assert_eq!(error.status(), Some(504), "{error}");
+    assert_eq!(began.elapsed().as_secs(), 30);
+    // One that is slow and not too slow is waited for.
+    sandbox.backend().delay(Duration::from_secs(29));
+    assert!(open(&sandbox, "/ws/", &[]).await.unwrap().hear().await.is_some());
+}
+
+#[tokio::test]
+async fn a_backend_that_is_down_fails_the_handshake() {
+    let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/api/", unused.local_addr().unwrap());
+    drop(unused);
+    let server = Server::builder(HttpBackend::new(&url).unwrap()).build().unwrap();
+    let error = Raw::open(&server, "/ws/", &[]).await.map(drop).unwrap_err();
+    assert_eq!(error.status(), Some(502), "{error}");
+    let error = HttpBackend::new("http://localhost/api").unwrap_err();
+    assert_eq!(error.option, "api_url");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_backend_may_listen_on_a_socket_in_the_file_system() {
+    let path = std::env::temp_dir().join(format!("high-templar-{}", std::process::id()));
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let backend = HttpBackend::unix("http://app.local/prefix/", &path).unwrap();
+    let backend = backend.forward("X-Session", Forward::Cookie("sessionid".into()));
+    let backend = backend.forward("x-real-ip", Forward::Fixed("198.51.100.1".into()));
+    let server = Server::builder(backend).config(Config::new()).build().unwrap();
+    let answering = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n") {
+            stream.read_buf(&mut asked).await.unwrap();
+        }
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{\"allowed_rooms\":[]}";
+        stream.write_all(answer).await.unwrap();
+        String::from_utf8(asked).unwrap().to_lowercase()
+    });
+    let headers = [("Cookie", "sessionid=s3ss"), ("X-Real-IP", "203.0.113.7")];
+    let mut client = Raw::open(&server, "/ws/", &headers).await.unwrap();
+    assert!(client.hear().await.unwrap().ends_with("\"allowed_rooms\": []}"));
+    let asked = answering.await.unwrap();
+    std::fs::remove_file(path).unwrap();
+    assert!(asked.starts_with("get /prefix/bootstrap/ http/1.1\r\n"), "{asked}");
+    for line in ["host: app.local", "x-session: s3ss", "x-real-ip: 198.51.100.1"] {
+        assert!(asked.contains(&format!("\r\n{line}\r\n")), "{asked}");
+    }
+    assert!(!asked.contains("203.0.113.7"));
+}
+
+#[tokio::test]
+async fn hooks_tell_who_comes_pings_and_goes() {
+    let sandbox = sandbox(HighTemplarConfig::default().with_hooks());
+    let paths = || {
+        let asked = sandbox.backend().asked();
+        let mut paths: Vec<String> = asked.into_iter().map(|asked| asked.path).collect();
+        paths.sort();
+        paths
+    };
+    let mut client = open(&sandbox, "/ws/", &[("Cookie", "a=1")]).await.unwrap();
+    client.hear().await.unwrap();
+    assert_eq!(client.ask("ping").await, "pong");
+    let wait_for = async |wanted: &[&str]| {
+        while paths() != wanted {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    within(wait_for(&["/api/bootstrap/", "/api/online/", "/api/ping/"])).await;
+    assert!(sandbox.backend().asked().iter().all(|asked| asked.header("cookie") == Some("a=1")));
+    drop(client);
+    let all = ["/api/bootstrap/", "/api/offline/", "/api/online/", "/api/ping/"];
+    within(wait_for(&all)).await;
+    // Who is refused has come and gone, too.
+    sandbox.backend().say(403, "");
+    let mut refused = open(&sandbox, "/ws/", &[]).await.unwrap();
+    refused.end().await;
+    let more = [&all[..1], &all[..1], &all[1..2], &all[1..2], &all[2..3], &all[2..3], &all[3..]];
+    within(wait_for(&more.concat())).await;
+}
