@@ -22,7 +22,9 @@ use ws_core::Dialer;
 
 #[cfg(feature = "tls")]
 use super::Tls;
-use super::{HttpAnswer, HttpError, HttpOptionError, HttpRequest, MAX_CONNECTIONS, retry_after};
+use super::{
+    HttpAnswer, HttpError, HttpOptionError, HttpRequest, MAX_CONNECTIONS, is_secure, retry_after,
+};
 
 /// How long an idle connection is kept: servers and proxies close after a minute
 /// or more.
@@ -94,8 +96,14 @@ impl Http {
         let wrong = || HttpOptionError::new("address", "it is no URL");
         let url: Uri = base.parse().map_err(|_| wrong())?;
         let authority = url.authority().ok_or_else(wrong)?;
-        let secure = url.scheme_str() == Some("https");
-        let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let secure = is_secure(base)?;
+        let port = match authority.port_u16() {
+            Some(port) => port,
+            // What follows the host is no port.
+            None if !authority.as_str().ends_with(authority.host()) => return Err(wrong()),
+            None if secure => 443,
+            None => 80,
+        };
         let host = authority.host().trim_matches(['[', ']']).to_owned();
         let (authority, idle) = (authority.to_string(), Mutex::default());
         let busy = Semaphore::new(MAX_CONNECTIONS);

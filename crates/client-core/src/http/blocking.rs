@@ -6,7 +6,9 @@ use ureq::{Agent, Timeout, config::ConfigBuilder, http, typestate::AgentScope};
 
 #[cfg(feature = "tls")]
 use super::Tls;
-use super::{HttpAnswer, HttpError, HttpOptionError, HttpRequest, MAX_CONNECTIONS, retry_after};
+use super::{
+    HttpAnswer, HttpError, HttpOptionError, HttpRequest, MAX_CONNECTIONS, is_secure, retry_after,
+};
 
 /// An HTTP client that blocks its caller.
 #[derive(Debug)]
@@ -21,13 +23,13 @@ impl BlockingHttp {
     ///
     /// # Errors
     ///
-    /// [`HttpOptionError`]: `address` if `base` needs TLS.
+    /// [`HttpOptionError`]: `address` if `base` is no URL of HTTP, or needs TLS.
     pub fn new(
         base: &str,
         user_agent: &'static str,
         max_body: usize,
     ) -> Result<Self, HttpOptionError> {
-        if base.starts_with("https://") {
+        if is_secure(base)? {
             return Err(HttpOptionError::new("address", "https:// needs the feature tls"));
         }
         Ok(Self { agent: options(user_agent).build().into(), max_body })
@@ -37,7 +39,7 @@ impl BlockingHttp {
     ///
     /// # Errors
     ///
-    /// [`HttpOptionError`]: `tls_provider` or `tls_root`.
+    /// [`HttpOptionError`]: `address`, `tls_provider` or `tls_root`.
     #[cfg(feature = "tls")]
     pub fn with_tls(
         base: &str,
@@ -45,7 +47,7 @@ impl BlockingHttp {
         max_body: usize,
         tls: &Tls,
     ) -> Result<Self, HttpOptionError> {
-        let options = match base.starts_with("https://") {
+        let options = match is_secure(base)? {
             true => options(user_agent).tls_config(tls.for_ureq()?),
             false => options(user_agent),
         };

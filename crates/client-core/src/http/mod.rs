@@ -110,6 +110,17 @@ impl HttpError {
     }
 }
 
+/// Whether `base` is reached by TLS.
+#[cfg(any(feature = "http", feature = "http-blocking"))]
+fn is_secure(base: &str) -> Result<bool, HttpOptionError> {
+    let scheme = base.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    match scheme.as_deref() {
+        Some("http") => Ok(false),
+        Some("https") => Ok(true),
+        _ => Err(HttpOptionError::new("address", "takes http:// or https://")),
+    }
+}
+
 impl HttpOptionError {
     /// Pairs an option with what is wrong with it.
     #[must_use]

@@ -51,12 +51,7 @@ pub(super) struct Delivered {
 }
 
 impl<R> Sub<R> {
-    pub(super) fn new(
-        room: Room,
-        id: String,
-        out: Writer<Delivery>,
-        subscribing: R,
-    ) -> Self {
+    pub(super) fn new(room: Room, id: String, out: Writer<Delivery>, subscribing: R) -> Self {
         let (phase, subscribing) = (Phase::Waiting, Some(subscribing));
         Self { room, id, phase, owes_gap: false, out, subscribing }
     }

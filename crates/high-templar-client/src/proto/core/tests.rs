@@ -12,7 +12,8 @@ use crate::{
     room::Room,
 };
 
-const FIRST: &str = r#"{"is_authorized": true, "allowed_rooms": [{"target": "message", "customer": "1"}]}"#;
+const FIRST: &str =
+    r#"{"is_authorized": true, "allowed_rooms": [{"target": "message", "customer": "1"}]}"#;
 const FIRST_OF_V2: &str = r#"{"allowed_rooms": [{"target": "message", "customer": "1"}]}"#;
 const SUCCESS: &str = r#"{"code": "success"}"#;
 
@@ -282,8 +283,9 @@ fn status_comes_through_the_same_queue() {
     let _one = bench.subscribe(1, 'a', Subscribe::new());
     assert_eq!(bench.sent()[0], r#"{"type": "status"}"#);
     bench.receive(
-        r#"{"online_since": "2026-11-20 10:00:00.000001", "open_connections": 3, "open_rooms": 1,
-            "open_subscriptions": 2, "total_connections": 4, "total_subscriptions": 5}"#,
+        r#"{"open_connections": 3, "num_rooms": 1, "online_since": "2026-11-20T22:19:40.942823",
+            "rabbitmq_messages_received": 0, "ws_messages_received": 0, "ws_messages_send": 0,
+            "ws_messages_send_error": 0, "ws_messages_send_queued": 0}"#,
     );
     bench.receive(SUCCESS);
     assert_eq!(bench.effects(), ["t 3 connections", "a ok"]);
