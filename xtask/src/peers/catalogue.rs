@@ -1,6 +1,6 @@
 //! The peers.
 
-use super::{mqtt, server};
+use super::{mqtt, server, templar};
 use crate::context::Failure;
 
 pub(crate) struct Peer {
@@ -59,7 +59,7 @@ const fn python_cent(name: &'static str, needs: &'static [Need], language: Langu
     }
 }
 
-static PEERS: [Peer; 20] = [
+static PEERS: [Peer; 22] = [
     centrifugo(
         "centrifugo-v6",
         &[Need::ByPath { variable: "CENTRIFUGO_V6" }],
@@ -183,6 +183,26 @@ static PEERS: [Peer; 20] = [
         what: "the JavaScript SDK: every call of it, and messages both ways, over WebSocket",
         needs: &[Need::Npm { pins: "emitter_npm_sdk.txt" }],
         role: Role::Client { script: "emitter_npm_sdk.js", language: Language::JavaScript },
+    },
+    Peer {
+        name: "high-templar-3.1",
+        of: "high-templar-client",
+        what: "the Python server of the 3.x line: our client's suite runs on it",
+        needs: &[Need::Venv {
+            alone: Some("high_templar_3_alone.txt"),
+            pins: "high_templar_3.txt",
+        }],
+        role: Role::Server(templar::high_templar_3),
+    },
+    Peer {
+        name: "high-templar-2.5",
+        of: "high-templar-client",
+        what: "the Python server of the 2.x line: our client's suite runs on it",
+        needs: &[Need::Venv {
+            alone: Some("high_templar_2_alone.txt"),
+            pins: "high_templar_2.txt",
+        }],
+        role: Role::Server(templar::high_templar_2),
     },
     Peer {
         name: "tinyproxy",

@@ -7,6 +7,7 @@ mod mqtt;
 mod program;
 mod server;
 mod state;
+mod templar;
 
 pub(crate) use catalogue::{Language, Peer, Role, all, find};
 pub(crate) use install::{Installed, install, python2};

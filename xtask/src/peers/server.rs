@@ -148,13 +148,13 @@ pub(super) fn connect(port: u16) -> Option<TcpStream> {
 }
 
 /// Whether `GET path` is answered by 200.
-fn answers(port: u16, path: &str) -> bool {
+pub(super) fn answers(port: u16, path: &str) -> bool {
     let get = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
     says(port, &get, "HTTP/1.1 200") || says(port, &get, "HTTP/1.0 200")
 }
 
 /// Whether an answer to `question` begins with `wanted`.
-fn says(port: u16, question: &str, wanted: &str) -> bool {
+pub(super) fn says(port: u16, question: &str, wanted: &str) -> bool {
     let ask = || -> Option<bool> {
         let mut stream = connect(port)?;
         stream.write_all(question.as_bytes()).ok()?;

@@ -15,5 +15,6 @@ mod life;
 mod load;
 mod network;
 mod scripted;
+mod service;
 mod support;
 mod triggers;

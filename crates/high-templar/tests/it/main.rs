@@ -10,6 +10,7 @@
 
 mod backends;
 mod compat;
+mod crowd;
 mod document;
 mod limits;
 mod program;
