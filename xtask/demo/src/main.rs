@@ -5,6 +5,7 @@
 
 mod cent_demo;
 mod emitter_demo;
+mod high_templar_demo;
 mod report;
 mod satori_rtm_demo;
 mod stream_sea_demo;
@@ -15,7 +16,7 @@ use clap::Parser;
 use report::{Narrator, Row};
 
 /// The SDKs that there are.
-const NAMES: [&str; 4] = ["satori-rtm", "stream-sea", "cent", "emitter"];
+const NAMES: [&str; 5] = ["satori-rtm", "stream-sea", "cent", "emitter", "high-templar-client"];
 
 /// A publisher and a subscriber of every SDK against local servers, each
 /// connection cut once.
@@ -70,6 +71,7 @@ async fn run(name: &'static str, options: &mut Options) -> Result<Row, String> {
     match name {
         "cent" => return cent_demo::local(&narrator).await,
         "emitter" => return emitter_demo::local(&narrator).await,
+        "high-templar-client" => return high_templar_demo::local(&narrator).await,
         "stream-sea" => return stream_sea_demo::local(&narrator).await,
         _ => {}
     }

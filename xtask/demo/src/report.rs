@@ -64,7 +64,7 @@ pub(crate) fn table(rows: &[Row]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "\n{:<12}{:>10}{:>14}{:>11}{:>6}{:>12}{:>6}{:>6}  recovered",
+        "\n{:<20}{:>10}{:>14}{:>11}{:>6}{:>12}{:>6}{:>6}  recovered",
         "", "published", "acknowledged", "delivered", "lost", "duplicated", "gaps", "cuts"
     )?;
     for row in rows {
@@ -73,7 +73,7 @@ pub(crate) fn table(rows: &[Row]) -> io::Result<()> {
             row.recovered.iter().map(|time| format!("{} ms", time.as_millis())).collect();
         writeln!(
             out,
-            "{:<12}{:>10}{:>14}{:>11}{:>6}{:>12}{:>6}{:>6}  {}",
+            "{:<20}{:>10}{:>14}{:>11}{:>6}{:>12}{:>6}{:>6}  {}",
             row.name,
             verdict.published,
             verdict.acknowledged,
