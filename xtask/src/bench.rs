@@ -20,8 +20,11 @@ pub(crate) fn run(context: &Context, args: &[String]) -> Result<(), Failure> {
     match args {
         [name] if name == "cent" => cent(context),
         [name] if name == "emitter" => emitter(context),
+        [name] if name == "high-templar" => high_templar(context),
         [name] if name == "stream-sea" => stream_sea(context),
-        _ => Err(Failure::usage("bench takes a crate that has one: cent, emitter, stream-sea")),
+        _ => Err(Failure::usage(
+            "bench takes a crate that has one: cent, emitter, high-templar, stream-sea",
+        )),
     }
 }
 
@@ -63,6 +66,21 @@ fn emitter(context: &Context) -> Result<(), Failure> {
     let mut bench = Command::new(build(context, "emitter")?);
     if let Some(installed) = python(context, "emitter/python-sdk") {
         bench.env("EMITTER_PYTHON", installed.python());
+    }
+    succeed(&mut bench, "the bench")
+}
+
+/// The server and the client; the browser client where `HIGH_TEMPLAR_JS` says that it is.
+fn high_templar(context: &Context) -> Result<(), Failure> {
+    let mut bench = Command::new(build(context, "high-templar")?);
+    let target = context.root.join("target/bench");
+    let mut program =
+        context.command("cargo", &["build", "--release", "--package", "high-templar"]);
+    succeed(program.env("CARGO_TARGET_DIR", &target), "the build of the server")?;
+    bench.env("HIGH_TEMPLAR_PROGRAM", target.join("release/high-templar"));
+    if let Some(installed) = python(context, "high-templar-3.1") {
+        bench.env("HIGH_TEMPLAR_PYTHON", installed.python());
+        bench.env("HIGH_TEMPLAR_SCRIPT", context.root.join("ci/peers/high_templar_3.py"));
     }
     succeed(&mut bench, "the bench")
 }
