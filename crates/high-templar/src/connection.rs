@@ -44,7 +44,7 @@ pub(crate) async fn serve(parts: &Arc<Parts>, number: u64, io: Rewind) {
     let end = client.run().await;
     client.leave();
     log::gone(number, &end);
-    client.end(&end).await;
+    Box::pin(client.end(&end)).await;
 }
 
 /// Asks who a user is, and opens the connection; nothing if that is its end.
@@ -187,15 +187,8 @@ impl Client<'_> {
     /// read either: it cannot have more answers made.
     fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
         loop {
-            while self.socket.has_room() {
-                match self.outlet.poll_take(cx) {
-                    Poll::Ready(Ok(outgoing)) => self.hand_over(outgoing),
-                    Poll::Ready(Err(Ended::Slow)) => return Poll::Ready(Wake::End(End::Slow)),
-                    Poll::Ready(Err(Ended::Shutdown)) => {
-                        return Poll::Ready(Wake::End(End::Shutdown));
-                    }
-                    Poll::Pending => break,
-                }
+            if let Some(end) = self.pass_on(cx) {
+                return Poll::Ready(Wake::End(end));
             }
             if self.socket.has_room() {
                 break;
@@ -218,6 +211,19 @@ impl Client<'_> {
         }
     }
 
+    /// Hands over what waits, as far as there is room.
+    fn pass_on(&mut self, cx: &mut Context<'_>) -> Option<End> {
+        while self.socket.has_room() {
+            match self.outlet.poll_take(cx) {
+                Poll::Ready(Ok(outgoing)) => self.hand_over(outgoing),
+                Poll::Ready(Err(Ended::Slow)) => return Some(End::Slow),
+                Poll::Ready(Err(Ended::Shutdown)) => return Some(End::Shutdown),
+                Poll::Pending => break,
+            }
+        }
+        None
+    }
+
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
         self.idle.as_mut().poll(cx).map(|()| Wake::End(End::Idle))
     }
@@ -238,6 +244,9 @@ impl Client<'_> {
         match request {
             Request::Ping => {
                 self.say(frames::PONG.to_owned());
+                if self.visitor.is_some() {
+                    self.send_now().await?;
+                }
                 if let (Some(hooks), Some(visitor)) = (&self.parts.hooks, &self.visitor)
                     && let Err(error) = hooks.on_ping(visitor).await
                 {
@@ -279,6 +288,17 @@ impl Client<'_> {
             Request::Malformed => self.say(frames::error("malformed-message")),
         }
         Ok(())
+    }
+
+    /// Sends as much as goes out without waiting: what comes next may take its time.
+    async fn send_now(&mut self) -> Result<(), End> {
+        std::future::poll_fn(|cx| {
+            let end = self.pass_on(cx);
+            // What does not go out now goes out when there is room.
+            let _best_effort = self.socket.poll_flush(cx);
+            Poll::Ready(end.map_or(Ok(()), Err))
+        })
+        .await
     }
 
     /// The answer with the id of its request, if that is wanted.

@@ -61,7 +61,8 @@ impl Door {
         let _best_effort = stream.set_nodelay(true);
         #[cfg(feature = "tls")]
         if let Some(acceptor) = &self.tls {
-            let accepting = acceptor.accept(stream);
+            // Boxed, as everything that is large and soon over: a client may stay for hours.
+            let accepting = Box::pin(acceptor.accept(stream));
             let secured = tokio::time::timeout(server.config().handshake_timeout, accepting);
             // A client that cannot agree on TLS has been told by an alert.
             let Ok(Ok(stream)) = secured.await else { return };

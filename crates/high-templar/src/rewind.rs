@@ -24,18 +24,17 @@ const WEBSOCKET: &[u8] = b"GET /ws/";
 impl Rewind {
     /// Reads until it is clear whether a request is one for a WebSocket.
     pub(crate) async fn sniff(mut io: Box<dyn ByteStream>) -> io::Result<(bool, Self)> {
-        let mut first = Vec::with_capacity(WEBSOCKET.len() + 1);
+        // Most requests come in one piece.
+        let mut first = Vec::with_capacity(512);
         while first.len() <= WEBSOCKET.len()
             && first.iter().zip(WEBSOCKET).all(|(found, wanted)| found == wanted)
         {
-            let mut byte = [0];
-            if io.read(&mut byte).await? == 0 {
+            if io.read_buf(&mut first).await? == 0 {
                 break;
             }
-            first.extend_from_slice(&byte);
         }
         let rest = first.strip_prefix(WEBSOCKET);
-        let is_websocket = matches!(rest, Some([b' ' | b'?']));
+        let is_websocket = matches!(rest, Some([b' ' | b'?', ..]));
         Ok((is_websocket, Self { first, io }))
     }
 }

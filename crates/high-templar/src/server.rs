@@ -152,7 +152,8 @@ impl Server {
             let number = self.0.next.fetch_add(1, Relaxed);
             connection::serve(&self.0, number, io).await;
         } else {
-            http::serve(&self.0, io, false).await;
+            // Thousands of the others wait at a time: they have no room for this.
+            Box::pin(http::serve(&self.0, io, false)).await;
         }
     }
 

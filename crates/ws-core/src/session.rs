@@ -22,8 +22,11 @@ use crate::{
     utf8::{Utf8Bytes, validated},
 };
 
-/// Free room that a read should find in the input block.
+/// The input block of a connection on which little is said: thousands may wait at a time.
 const READ_ROOM: usize = 4 << 10;
+
+/// That of one whose reads fill it.
+const MAX_READ_ROOM: usize = 4 * READ_ROOM;
 
 /// The protocol core of one connection.
 ///
@@ -50,6 +53,8 @@ pub struct Session {
     decoder: Decoder,
     encoder: Encoder,
     input: BytesMut,
+    /// What the input block has at least when it is made; half of it is room for a read.
+    read_room: usize,
     max_out: usize,
     max_frame_out: usize,
     /// The newest ping that is not answered yet. A pong may answer only the
@@ -86,6 +91,7 @@ impl Session {
             decoder: Decoder::new(role, limits),
             encoder: Encoder::new(keys),
             input: BytesMut::new(),
+            read_room: READ_ROOM,
             // With none, nobody could ever send.
             max_out: limits.max_out.max(1),
             max_frame_out: limits.max_frame_out,
@@ -98,8 +104,8 @@ impl Session {
     /// Returns the block into which received bytes go, with room for more.
     pub fn input(&mut self) -> &mut BytesMut {
         self.decoder.release(&mut self.input);
-        if self.input.capacity() - self.input.len() < READ_ROOM {
-            self.input.reserve(2 * READ_ROOM);
+        if self.input.capacity() - self.input.len() < self.read_room / 2 {
+            self.input.reserve(self.read_room);
         }
         &mut self.input
     }
@@ -128,6 +134,9 @@ impl Session {
     /// Finds the next message; [`take`](Self::take) or [`view`](Self::view) then
     /// gives it.
     pub(crate) fn find(&mut self) -> Result<Option<Found>, ProtocolError> {
+        if self.input.len() >= READ_ROOM / 2 && self.input.len() == self.input.capacity() {
+            self.read_room = MAX_READ_ROOM;
+        }
         while self.state != State::Ended {
             let found = match self.decoder.find(&mut self.input) {
                 Ok(Some(found)) => found,

@@ -6,6 +6,7 @@
 //! this module before 1.0.
 
 mod core;
+mod ids;
 mod message;
 mod requests;
 mod subscription;

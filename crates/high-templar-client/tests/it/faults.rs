@@ -268,7 +268,7 @@ impl Stage {
                         // One bit does not make one id of the other: it would be a
                         // message that was matched wrong.
                         assert!(!message.json().contains(other), "{}", message.json());
-                        all &= message.json() == data.to_string();
+                        all &= message.json() == data.to_string().as_str();
                     }
                     _ => all = false,
                 }

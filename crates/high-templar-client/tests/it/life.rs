@@ -7,7 +7,7 @@ use high_templar_client::{
     Client, Config, ConnectStep, Connector, Credentials, Delivery, Error, Event, InboxLimits,
     State, Subscribe,
 };
-use realtime_sandbox::{Engine, kit::poll_times};
+use realtime_sandbox::{Action, At, Direction, Engine, Faults, Proxy, Rule, kit::poll_times};
 use serde_json::json;
 
 use crate::support::{
@@ -48,8 +48,13 @@ async fn credentials_are_asked_for_before_each_connection() {
     let config = config(&server).credentials_from(move || {
         let n = counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         async move {
-            // The second attempt's fails, and the third is made.
-            if n == 1 { Err("no ticket") } else { Ok(Credentials::new().token(format!("t{n}"))) }
+            match n {
+                1 => return Err("no ticket"),
+                2 => panic!("the callback's own"),
+                3 => std::future::pending().await,
+                _ => {}
+            }
+            Ok(Credentials::new().token(format!("t{n}")))
         }
     });
     let client = Client::connect(config).await.unwrap();
@@ -57,7 +62,7 @@ async fn credentials_are_asked_for_before_each_connection() {
     within(connected(&client, 2)).await;
     let tokens = server.backend().asked();
     let tokens: Vec<_> = tokens.iter().map(|asked| asked.header("authorization")).collect();
-    assert_eq!(tokens, [Some("Token t0"), Some("Token t2")]);
+    assert_eq!(tokens, [Some("Token t0"), Some("Token t4")]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -271,3 +271,27 @@ async fn an_upgrade_that_is_answered_otherwise_names_the_status() {
         let _pipe = within(serving).await.unwrap();
     }
 }
+
+/// X5: the server has stopped reading and writing.
+#[tokio::test(start_paused = true)]
+async fn x5_close_with_a_dead_peer_returns_at_its_limit() {
+    let (script, config) = Script::new();
+    let serving = tokio::spawn(async move {
+        let mut socket = script.accept().await;
+        let_in(&mut socket).await;
+        socket
+    });
+    let client = Client::connect(config).await.unwrap();
+    let mut one = client.subscribe(room("1"), Subscribe::new()).await.unwrap();
+    let _dead = within(serving).await.unwrap();
+    let asking = tokio::spawn({
+        let client = client.clone();
+        async move { client.status().await }
+    });
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let start = tokio::time::Instant::now();
+    assert!(client.close(Duration::from_secs(1)).await.is_clean());
+    assert!(start.elapsed() <= Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(matches!(within(asking).await.unwrap(), Err(Error::Closed)));
+    assert!(within(one.next()).await.is_none());
+}

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use high_templar::{Config, Forward, HttpBackend, Server};
+use high_templar::{BoxFuture, Config, Forward, HookError, Hooks, HttpBackend, Server, Visitor};
 use realtime_sandbox::{Engine, HighTemplarConfig, HighTemplarServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -172,4 +172,42 @@ async fn hooks_tell_who_comes_pings_and_goes() {
     refused.end().await;
     let more = [&all[..1], &all[..1], &all[1..2], &all[1..2], &all[2..3], &all[2..3], &all[3..]];
     within(wait_for(&more.concat())).await;
+}
+
+/// Fails where a cookie says so.
+struct Failing;
+
+impl Failing {
+    fn told(visitor: &Visitor, when: &str) -> Result<(), HookError> {
+        match visitor.header("cookie") {
+            Some(cookie) if cookie == when => Err(HookError::new("told to")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Hooks for Failing {
+    fn on_connect<'a>(&'a self, visitor: &'a Visitor) -> BoxFuture<'a, Result<(), HookError>> {
+        Box::pin(async { Self::told(visitor, "fails=connect") })
+    }
+
+    fn on_ping<'a>(&'a self, visitor: &'a Visitor) -> BoxFuture<'a, Result<(), HookError>> {
+        Box::pin(async { Self::told(visitor, "fails=ping") })
+    }
+}
+
+#[tokio::test]
+async fn a_hook_that_fails_ends_its_connection_alone() {
+    let server = crate::support::builder(&["{}"]).hooks(Failing).build().unwrap();
+    let cookie = |value| [("Cookie", value)];
+    let error = Raw::open(&server, "/ws/", &cookie("fails=connect")).await.map(drop).unwrap_err();
+    assert_eq!(error.status(), Some(502), "{error}");
+    let mut failing = Raw::open(&server, "/ws/", &cookie("fails=ping")).await.unwrap();
+    let mut other = Raw::open(&server, "/ws/", &cookie("a=1")).await.unwrap();
+    for client in [&mut failing, &mut other] {
+        client.hear().await.unwrap();
+        assert_eq!(client.ask("ping").await, "pong");
+    }
+    assert_eq!(failing.end().await, Some(1000));
+    assert_eq!(other.ask("ping").await, "pong");
 }

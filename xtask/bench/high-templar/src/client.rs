@@ -10,8 +10,8 @@ use crate::{
 };
 
 const SAMPLES: usize = 9;
-const OURS: u64 = 500_000;
-const THEIRS: u64 = 100_000;
+const OURS: u64 = 2_000_000;
+const THEIRS: u64 = 400_000;
 
 /// The browser client: it wants a global WebSocket, which older Nodes have not.
 const SCRIPT: &str = r"

@@ -64,7 +64,7 @@ impl Crowd {
         let mut events = Events::with_capacity(1024);
         let mut buffer = [0; 16 << 10];
         let start = Instant::now();
-        self.triggers.send("crowd", 1, data);
+        self.triggers.send("crowd", 1, data, 1);
         while done < count {
             self.poll.poll(&mut events, Some(PATIENCE)).expect("a poll");
             assert!(start.elapsed() < PATIENCE, "{done} of {count} have it");
@@ -92,7 +92,7 @@ impl Crowd {
             }
         }
         let all = start.elapsed();
-        self.triggers.finish();
+        self.triggers.finish(1);
         Fan { first, half, all }
     }
 }
@@ -101,32 +101,31 @@ impl Crowd {
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) messages: usize,
-    /// Connections that send triggers, one after the other.
-    pub(crate) publishers: usize,
+    /// Triggers that are sent before the first one's answer is waited for.
+    pub(crate) ahead: usize,
     /// How often a trigger names the room, which is as many messages.
     pub(crate) each: usize,
 }
 
 /// Messages a second to one connection.
 pub(crate) fn to_one(address: SocketAddr, load: Load, data: &str) -> f64 {
-    let Load { messages, publishers, each } = load;
+    let Load { messages, ahead, each } = load;
     let mut client = socket::enter(address, "one");
     let bytes = messages * frame_length(data);
     let start = Instant::now();
-    let sending = (0..publishers).map(|_| {
-        let (mut triggers, data) = (Triggers::connect(address), data.to_owned());
-        std::thread::spawn(move || {
-            for n in 1..=messages / each / publishers {
-                // The Python server answers only so many requests of one connection.
-                if n % 500 == 0 {
-                    triggers = Triggers::connect(address);
-                }
-                triggers.send("one", each, &data);
-                triggers.finish();
+    let (mut triggers, data) = (Triggers::connect(address), data.to_owned());
+    let sending = std::thread::spawn(move || {
+        let mut sent = 0;
+        for _ in 0..messages / each / ahead {
+            // The Python server answers only so many requests of one connection.
+            if sent + ahead > 500 {
+                (triggers, sent) = (Triggers::connect(address), 0);
             }
-        })
+            triggers.send("one", each, &data, ahead);
+            triggers.finish(ahead);
+            sent += ahead;
+        }
     });
-    let sending: Vec<_> = sending.collect();
     let (mut read, mut buffer) = (0, vec![0; 64 << 10]);
     while read < bytes {
         match client.read(&mut buffer).expect("it is not cut off") {
@@ -135,6 +134,6 @@ pub(crate) fn to_one(address: SocketAddr, load: Load, data: &str) -> f64 {
         }
     }
     let took = start.elapsed();
-    sending.into_iter().for_each(|thread| thread.join().expect("all were taken"));
+    sending.join().expect("all were taken");
     messages as f64 / took.as_secs_f64()
 }

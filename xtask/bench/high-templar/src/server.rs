@@ -24,7 +24,7 @@ struct Figures {
     all: Vec<f64>,
     large: Vec<f64>,
     alone: Vec<f64>,
-    eight: Vec<f64>,
+    ahead: Vec<f64>,
     named: Vec<f64>,
 }
 
@@ -51,14 +51,14 @@ pub(crate) fn measure() {
         ("until half have it", |f| &f.half),
         ("until all have it", |f| &f.all),
         ("10 KiB message: ms until all have it", |f| &f.large),
-        ("messages /s to one connection, 1 publisher", |f| &f.alone),
-        ("messages /s to one connection, 8 publishers", |f| &f.eight),
-        ("the same, each trigger naming the room 100 times", |f| &f.named),
+        ("messages /s to one connection, a trigger each", |f| &f.alone),
+        ("the same, 50 triggers sent ahead", |f| &f.ahead),
+        ("messages /s, each trigger naming the room 100 times", |f| &f.named),
     ];
     for (name, of) in rows {
         let (a, b) = (Samples::of(of(&ours).clone()), Samples::of(of(&theirs).clone()));
         println!(
-            "{name:<48} ours {:>10}, Python {:>10}, ours / Python {:.3}",
+            "{name:<52} ours {:>10}, Python {:>10}, ours / Python {:.3}",
             shown(&a),
             shown(&b),
             a.median() / b.median()
@@ -93,9 +93,9 @@ fn round(side: &Side, figures: &mut Figures, messages: usize) {
     }
     drop(crowd);
     std::thread::sleep(Duration::from_millis(200));
-    let one = Load { messages, publishers: 1, each: 1 };
+    let one = Load { messages, ahead: 1, each: 1 };
     figures.alone.push(to_one(side.address, one, &small));
-    figures.eight.push(to_one(side.address, Load { publishers: 8, ..one }, &small));
+    figures.ahead.push(to_one(side.address, Load { ahead: 50, ..one }, &small));
     let named = Load { messages: messages * 10, each: 100, ..one };
     figures.named.push(to_one(side.address, named, &small));
     println!("{}: a round is over", side.name);

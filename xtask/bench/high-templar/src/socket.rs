@@ -98,8 +98,9 @@ impl Triggers {
         Self { input: Input { stream, bytes: Vec::new() }, address }
     }
 
-    /// Sends `data` to `target`, named as often as `times`; the answer is not waited for.
-    pub(crate) fn send(&mut self, target: &str, times: usize, data: &str) {
+    /// Sends `data` to `target`, named as often as `times`, in as many triggers as
+    /// `count`; answers are not waited for.
+    pub(crate) fn send(&mut self, target: &str, times: usize, data: &str, count: usize) {
         let rooms = vec![format!(r#"{{"target":"{target}"}}"#); times].join(",");
         let body = format!(r#"{{"rooms":[{rooms}],"data":{data}}}"#);
         let request = format!(
@@ -108,12 +109,15 @@ impl Triggers {
             self.address,
             body.len()
         );
-        self.input.stream.write_all(request.as_bytes()).expect("it reads");
+        self.input.stream.write_all(request.repeat(count).as_bytes()).expect("it reads");
     }
 
-    /// Waits for the answer.
-    pub(crate) fn finish(&mut self) {
-        while !self.input.bytes.ends_with(b"publish success") {
+    /// Waits for that many answers.
+    pub(crate) fn finish(&mut self, count: usize) {
+        const SUCCESS: &[u8] = b"publish success";
+        let answered =
+            |bytes: &[u8]| bytes.windows(SUCCESS.len()).filter(|w| w == &SUCCESS).count();
+        while answered(&self.input.bytes) < count {
             self.input.more();
         }
         self.input.bytes.clear();

@@ -27,19 +27,34 @@ impl<R> Core<R> {
             Input::Binary(_) => return self.warn(Error::protocol("binary_message", "")),
             Input::Text(text) => text,
         };
-        self.monitor.count(|stats| stats.bytes_in += text.len() as u64);
-        let incoming = match Incoming::decode(text) {
-            Ok(incoming) => incoming,
-            Err(cause) => return self.warn(cause),
-        };
-        if self.link.is_authenticating() {
-            return match incoming {
-                Incoming::First(first) => self.handle_first(now, &first),
-                _ => self.fail(now, true, Error::protocol("first_frame", text)),
-            };
+        let bytes = text.len() as u64;
+        match Incoming::decode(text) {
+            // Most of what comes: counted once.
+            Ok(Incoming::Publish { id, data }) if !self.link.is_authenticating() => {
+                self.handle_publish(now, &id, data, bytes);
+            }
+            decoded => {
+                self.monitor.count(|stats| stats.bytes_in += bytes);
+                match decoded {
+                    Ok(incoming) => self.handle_other(now, incoming, text),
+                    Err(cause) => self.warn(cause),
+                }
+            }
         }
+    }
+
+    /// What is no message for a subscription.
+    fn handle_other(&mut self, now: Instant, incoming: Incoming<'_>, text: &str) {
         match incoming {
-            Incoming::Publish { id, data } => self.handle_publish(now, &id, data),
+            Incoming::First(first) if self.link.is_authenticating() => {
+                self.handle_first(now, &first);
+            }
+            _ if self.link.is_authenticating() => {
+                self.fail(now, true, Error::protocol("first_frame", text));
+            }
+            Incoming::First(_) | Incoming::Publish { .. } => {
+                self.warn(Error::protocol("unknown_frame", text));
+            }
             Incoming::Pong => {
                 let asked = match self.line {
                     Protocol::V2 => self.requests.pop_ping(),
@@ -67,7 +82,6 @@ impl<R> Core<R> {
                 }
                 asked => self.out_of_step(now, asked, text),
             },
-            Incoming::First(_) => self.warn(Error::protocol("unknown_frame", text)),
         }
     }
 
@@ -137,12 +151,13 @@ impl<R> Core<R> {
         self.fail(now, true, Error::protocol("reply", text));
     }
 
-    fn handle_publish(&mut self, now: Instant, id: &str, data: &RawValue) {
-        let Some(serial) = self.ids.get(id).copied() else { return self.stray() };
-        let Some(sub) = self.subscriptions.get_mut(&serial) else { return self.stray() };
-        if sub.phase == Phase::Waiting {
+    fn handle_publish(&mut self, now: Instant, id: &str, data: &RawValue, bytes: u64) {
+        let serial = self.ids.get(id).copied();
+        let sub = serial.and_then(|serial| Some((serial, self.subscriptions.get_mut(&serial)?)));
+        let Some((serial, sub)) = sub.filter(|(_, sub)| sub.phase != Phase::Waiting) else {
+            self.monitor.count(|stats| stats.bytes_in += bytes);
             return self.stray();
-        }
+        };
         // It may come before the answer: then the room is subscribed already.
         sub.phase = Phase::Active;
         let is_gap = sub.pay_gap();
@@ -150,6 +165,11 @@ impl<R> Core<R> {
         if sub.is_full() {
             self.blocked = Some(serial);
         }
+        self.monitor.count(|stats| {
+            stats.bytes_in += bytes;
+            stats.messages_in += u64::from(!delivered.overflow);
+            stats.dropped += delivered.dropped;
+        });
         if is_gap {
             self.tell_gap(serial);
         }
@@ -158,10 +178,6 @@ impl<R> Core<R> {
             self.end(serial, Error::misuse("slow_consumer", reason));
             return self.unsubscribe(now, serial, None);
         }
-        self.monitor.count(|stats| {
-            stats.messages_in += 1;
-            stats.dropped += delivered.dropped;
-        });
         if delivered.dropped > 0 {
             let (what, count) = (Dropped::Messages, delivered.dropped);
             self.monitor.tell(Event::Dropped { what, count });

@@ -6,7 +6,7 @@ mod link;
 mod subscriptions;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     fmt,
     task::{Context, Poll},
     time::Instant,
@@ -18,6 +18,7 @@ pub use client_core::{Input, Transmit};
 pub use io::{Answer, Effect};
 
 use super::{
+    ids::Ids,
     message,
     requests::{Asked, Requests},
     subscription::{Phase, Sub},
@@ -51,7 +52,7 @@ pub struct Core<R> {
     /// By the serial numbers that the handles have, oldest first.
     subscriptions: BTreeMap<u64, Sub<R>>,
     /// Whose each request id is.
-    ids: HashMap<String, u64>,
+    ids: Ids,
     /// Calls of `subscribe` in the order in which they have waited long enough; some may
     /// be answered already.
     callers: VecDeque<(Instant, u64)>,
@@ -88,7 +89,7 @@ impl<R> Core<R> {
             config,
             monitor,
             subscriptions: BTreeMap::new(),
-            ids: HashMap::new(),
+            ids: Ids::default(),
             callers: VecDeque::new(),
             statuses: BTreeMap::new(),
             next_status: 0,

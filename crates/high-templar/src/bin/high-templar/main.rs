@@ -36,16 +36,25 @@ async fn run(options: Options) -> Result<(), Failed> {
     // Before anything listens: who waits for it may end us at once.
     let signals = signals::Signals::new()?;
     let (server, backend) = server(&settings)?;
+    #[cfg(feature = "tls")]
+    let tls = settings.tls()?;
     let mut listeners = Vec::new();
     let clients = bind("listen", settings.listen()).await?;
-    tracing::info!(target: "high_templar", address = %clients.local_addr()?, "clients");
+    let address = clients.local_addr()?;
+    tracing::info!(target: "high_templar", %address, "clients");
     #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "TLS is one more option"))]
     let mut door = Listener::new(clients);
     #[cfg(feature = "tls")]
-    if let Some(tls) = settings.tls()? {
+    if let Some(tls) = tls {
         door = door.tls(tls);
     }
     listeners.push(door);
+    if settings.triggers_are_open() && !address.ip().is_loopback() {
+        tracing::warn!(
+            target: "high_templar",
+            "whoever reaches /trigger/ may send to every room: set trigger_token or internal_listen"
+        );
+    }
     if let Some(address) = &settings.internal_listen {
         let publishers = bind("internal_listen", address).await?;
         tracing::info!(target: "high_templar", address = %publishers.local_addr()?, "triggers");

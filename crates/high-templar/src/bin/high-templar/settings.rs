@@ -230,6 +230,11 @@ impl Settings {
         Ok((config, bootstrap))
     }
 
+    /// Whether who reaches the clients' address may send triggers.
+    pub(crate) const fn triggers_are_open(&self) -> bool {
+        self.trigger_token.is_none() && self.internal_listen.is_none()
+    }
+
     /// The headers of `forward`.
     pub(crate) fn forwards(&self) -> Result<Vec<(String, Forward)>, Failed> {
         let parse = |text: &String| {
