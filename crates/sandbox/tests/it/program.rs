@@ -79,6 +79,39 @@ fn prints_one_line_of_json_and_serves_until_a_signal() {
     }
 }
 
+/// An HTTP request; returns the whole answer.
+fn ask(url: &str, method: &str, path: &str, body: &str) -> String {
+    let address = url.split('/').nth(2).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn high_templar_has_a_backend_that_says_what_it_is_told() {
+    let mut program = Program::start(&["--only", "high-templar", "--json"], Stdio::null());
+    let all: Value = serde_json::from_str(&program.line()).unwrap();
+    let url = |key: &str| all["high-templar"][key].as_str().unwrap().to_owned();
+    assert!(url("ws_url").starts_with("ws://") && url("ws_url").ends_with("/ws/"));
+    let backend = url("backend_url");
+    assert!(ask(&backend, "GET", "/api/bootstrap/", "").contains("allowed_rooms"));
+    let state = r#"{"status": 403, "body": {"detail": "no"}}"#;
+    assert!(ask(&backend, "POST", "/__state", state).starts_with("HTTP/1.1 200"));
+    let said = ask(&backend, "GET", "/api/bootstrap/", "");
+    assert!(said.starts_with("HTTP/1.1 403") && said.ends_with(r#"{"detail":"no"}"#), "{said}");
+    assert!(ask(&backend, "POST", "/__state", "{").starts_with("HTTP/1.1 400"));
+    let trigger = r#"{"rooms": [{"target": "x"}], "data": 1}"#;
+    assert!(ask(&url("trigger_url"), "POST", "/trigger/", trigger).ends_with("publish success"));
+}
+
 #[test]
 fn ends_with_standard_input_if_asked() {
     let args = ["--json", "--exit-on-eof"];
