@@ -12,6 +12,14 @@ use crate::{backend::BoxFuture, hub::Hub};
 /// Carries triggers to every server that is attached.
 pub trait Bus: Send + Sync + 'static {
     /// Hands a trigger over. `Ok` means that it will reach the servers that are there.
+    ///
+    /// # Errors
+    ///
+    /// [`BusError`] if it will not: publishers are answered HTTP 503.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped when its publisher has gone: it may have been handed over.
     fn publish(&self, trigger: Trigger) -> BoxFuture<'_, Result<(), BusError>>;
 
     /// Attaches a server: from now on it gets every trigger, its own included.
@@ -85,14 +93,16 @@ impl LocalBus {
 
 impl Bus for LocalBus {
     fn publish(&self, trigger: Trigger) -> BoxFuture<'_, Result<(), BusError>> {
-        // Not delivered under the lock.
-        let nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let gone = nodes.iter().filter(|node| !node.deliver(&trigger)).count();
-        if gone > 0 {
-            let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            nodes.retain(|node| node.0.strong_count() > 0);
-        }
-        Box::pin(async { Ok(()) })
+        Box::pin(async move {
+            // Not delivered under the lock.
+            let nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let gone = nodes.iter().filter(|node| !node.deliver(&trigger)).count();
+            if gone > 0 {
+                let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                nodes.retain(|node| node.0.strong_count() > 0);
+            }
+            Ok(())
+        })
     }
 
     fn attach(&self, node: Node) {

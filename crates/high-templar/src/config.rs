@@ -47,6 +47,7 @@ pub struct Config {
     pub(crate) max_message: usize,
     pub(crate) max_room: usize,
     pub(crate) max_trigger: usize,
+    pub(crate) max_trigger_rooms: usize,
     pub(crate) max_queue: usize,
     pub(crate) handshake_timeout: Duration,
     pub(crate) bootstrap_timeout: Duration,
@@ -76,6 +77,7 @@ impl Config {
             max_message: 16 << 20,
             max_room: 64 << 10,
             max_trigger: 1 << 20,
+            max_trigger_rooms: 10_000,
             max_queue: 1 << 20,
             handshake_timeout: Duration::from_secs(10),
             bootstrap_timeout: Duration::from_secs(30),
@@ -103,7 +105,8 @@ impl Config {
     }
 
     /// Sets how many connections there may be at a time; more are closed at once.
-    /// Default 20,000.
+    /// Publishers have 1,000 of their own where there is an internal listener.
+    /// Default 20,000; 1 to 1,000,000.
     #[must_use]
     pub const fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
@@ -111,15 +114,25 @@ impl Config {
     }
 
     /// Sets how many rooms one connection may be in; more are refused with
-    /// `too-many-subscriptions`. Default 10,000.
+    /// `too-many-subscriptions`, and so are rooms of more than 4 MiB of JSON together.
+    /// Default 10,000; 1 to 1,000,000.
     #[must_use]
     pub const fn max_subscriptions(mut self, rooms: usize) -> Self {
         self.max_subscriptions = rooms;
         self
     }
 
+    /// Sets how many rooms one trigger may name, each as often as it does; more are
+    /// refused with HTTP 400, and so are more than 100 different stars, which are looked
+    /// for among all rooms. Default 10,000; 1 to 1,000,000.
+    #[must_use]
+    pub const fn max_trigger_rooms(mut self, rooms: usize) -> Self {
+        self.max_trigger_rooms = rooms;
+        self
+    }
+
     /// Sets the largest message of a client, in bytes; a larger one ends the connection
-    /// with code 1009. Default 16 MiB.
+    /// with code 1009. Default 16 MiB; 1 KiB to 1 GiB.
     #[must_use]
     pub const fn max_message(mut self, bytes: usize) -> Self {
         self.max_message = bytes;
@@ -127,7 +140,7 @@ impl Config {
     }
 
     /// Sets the largest room, in bytes of JSON; a larger one is refused with
-    /// `room-too-large`. Default 64 KiB.
+    /// `room-too-large`. Default 64 KiB; 1 KiB to 1 GiB.
     #[must_use]
     pub const fn max_room(mut self, bytes: usize) -> Self {
         self.max_room = bytes;
@@ -150,7 +163,8 @@ impl Config {
         self
     }
 
-    /// Sets how long a client may take to say what it wants. Default 10 s.
+    /// Sets how long a client may take to say what it wants, and as
+    /// long again for TLS and for the opening request. Default 10 s; 1 ms to 1 day.
     #[must_use]
     pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshake_timeout = timeout;
@@ -158,7 +172,8 @@ impl Config {
     }
 
     /// Sets how long the backend may take to say who a user is; then the handshake is
-    /// answered 504. Default 30 s.
+    /// answered 504; bounds each hook and the body of a trigger as well. Default 30 s; 1 ms
+    /// to 1 day.
     #[must_use]
     pub const fn bootstrap_timeout(mut self, timeout: Duration) -> Self {
         self.bootstrap_timeout = timeout;
@@ -166,21 +181,22 @@ impl Config {
     }
 
     /// Sets how long a client may say nothing: pings of WebSocket do not count, the text
-    /// `ping` does. Default 300 s.
+    /// `ping` does. Default 300 s; 1 ms to 1 day.
     #[must_use]
     pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self
     }
 
-    /// Sets how long a client may take to answer a close. Default 3 s.
+    /// Sets how long a client may take to answer a close. Default 3 s; at most 1 day.
     #[must_use]
     pub const fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
         self
     }
 
-    /// Sets how long connections stay usable when the server stops. Default 3 s.
+    /// Sets how long connections stay usable when the server stops. Default 3 s; at
+    /// most 1 day.
     #[must_use]
     pub const fn grace(mut self, wait: Duration) -> Self {
         self.grace = wait;
@@ -214,6 +230,18 @@ impl Config {
 
     /// Checks every option once.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        if let Some(token) = &self.trigger_token {
+            let is_printable = token.reveal().iter().all(|b| (b'!'..=b'~').contains(b));
+            if token.reveal().is_empty() || !is_printable {
+                let reason = "takes printable ASCII without spaces, and not nothing";
+                return Err(ConfigError::new("trigger_token", reason));
+            }
+        }
+        for (option, time) in [("close_timeout", self.close_timeout), ("grace", self.grace)] {
+            if time > Duration::from_secs(86_400) {
+                return Err(ConfigError::new(option, "takes at most 1 day"));
+            }
+        }
         let times = [
             ("handshake_timeout", self.handshake_timeout),
             ("bootstrap_timeout", self.bootstrap_timeout),
@@ -238,9 +266,10 @@ impl Config {
         for (option, count) in [
             ("max_connections", self.max_connections),
             ("max_subscriptions", self.max_subscriptions),
+            ("max_trigger_rooms", self.max_trigger_rooms),
         ] {
-            if count == 0 {
-                return Err(ConfigError::new(option, "takes 1 or more"));
+            if !(1..=1_000_000).contains(&count) {
+                return Err(ConfigError::new(option, "takes 1 to 1,000,000"));
             }
         }
         Ok(())

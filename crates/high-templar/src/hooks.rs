@@ -2,12 +2,37 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::backend::{BoxFuture, HttpBackend, Visitor};
+use crate::{
+    backend::{BoxFuture, HttpBackend, Visitor},
+    config::Config,
+};
 
 /// Called when users come, ping and go. All methods do nothing by themselves.
 ///
-/// Those of one connection are called one after the other, and its messages wait
-/// meanwhile; other connections do not.
+/// Those of one connection are called one after the other. What its client says waits
+/// meanwhile; what it is sent does not, and other connections do not.
+///
+/// # Cancel safety
+///
+/// Each is dropped when it takes longer than
+/// [`Config::bootstrap_timeout`](crate::Config::bootstrap_timeout), which counts as an
+/// error, and when the server is dropped.
+///
+/// # Examples
+///
+/// ```
+/// use high_templar::{BoxFuture, HookError, Hooks, Visitor};
+///
+/// /// Lets nobody in without a session.
+/// struct Sessions;
+///
+/// impl Hooks for Sessions {
+///     fn on_connect<'a>(&'a self, visitor: &'a Visitor) -> BoxFuture<'a, Result<(), HookError>> {
+///         let known = visitor.cookie("sessionid").is_some();
+///         Box::pin(async move { known.then_some(()).ok_or(HookError::new("no session")) })
+///     }
+/// }
+/// ```
 pub trait Hooks: Send + Sync + 'static {
     /// A user has come; called beside the question to the backend, also for who is
     /// refused. An error ends the handshake with 502.
@@ -27,6 +52,15 @@ pub trait Hooks: Send + Sync + 'static {
         let _nothing = visitor;
         Box::pin(async { Ok(()) })
     }
+}
+
+/// Waits for a hook, as long as the backend may take.
+pub(crate) async fn within(
+    config: &Config,
+    hook: BoxFuture<'_, Result<(), HookError>>,
+) -> Result<(), HookError> {
+    let late = |_| HookError::new("it takes too long");
+    tokio::time::timeout(config.bootstrap_timeout, hook).await.map_err(late)?
 }
 
 /// A hook has failed.

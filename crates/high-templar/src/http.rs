@@ -1,7 +1,7 @@
 //! What is not a WebSocket: triggers and status (docs/protocols/high-templar.md, 12 and
 //! 13).
 
-use std::{convert::Infallible, sync::Arc};
+use std::{collections::HashSet, convert::Infallible, sync::Arc};
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
@@ -14,7 +14,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 use high_templar_client::Trigger;
 
-use crate::{log, rewind::Rewind, server::Parts};
+use crate::{bus::BusError, log, parts::Parts, rewind::Rewind};
+
+/// Most different rooms with a star of one trigger: each is held against all rooms.
+const MAX_STARS: usize = 100;
 
 type Answer = Response<Full<Bytes>>;
 
@@ -29,8 +32,15 @@ pub(crate) async fn serve(parts: &Arc<Parts>, io: Rewind, internal: bool) {
         .timer(TokioTimer::new())
         .header_read_timeout(parts.config.handshake_timeout)
         .serve_connection(TokioIo::new(io), service);
+    let mut serving = std::pin::pin!(serving);
     // Whoever breaks off has no answer to be told.
-    let _ended = serving.await;
+    tokio::select! {
+        _ended = &mut serving => {}
+        () = parts.ended() => {
+            serving.as_mut().graceful_shutdown();
+            let _ended = serving.await;
+        }
+    }
 }
 
 async fn route(parts: &Parts, request: Request<Incoming>, takes_triggers: bool) -> Answer {
@@ -57,7 +67,7 @@ async fn route(parts: &Parts, request: Request<Incoming>, takes_triggers: bool) 
 fn is_let_in(parts: &Parts, request: &Request<Incoming>) -> bool {
     let Some(token) = &parts.config.trigger_token else { return true };
     let given = request.headers().get(AUTHORIZATION).map(|value| value.as_bytes());
-    let given = given.and_then(|value| value.strip_prefix(b"Bearer ")).unwrap_or_default();
+    let Some(given) = given.and_then(|value| value.strip_prefix(b"Bearer ")) else { return false };
     // Each byte is looked at, wherever the first difference is.
     let differences = given.iter().zip(token.reveal()).fold(0, |all, (a, b)| all | (a ^ b));
     differences == 0 && given.len() == token.reveal().len()
@@ -67,9 +77,9 @@ async fn trigger(parts: &Parts, request: Request<Incoming>) -> Answer {
     let body = Limited::new(request.into_body(), parts.config.max_trigger).collect();
     let refusal = match tokio::time::timeout(parts.config.bootstrap_timeout, body).await {
         Ok(Ok(body)) => match Trigger::parse(&body.to_bytes()) {
-            Ok(trigger) => match parts.bus.publish(trigger).await {
+            Ok(trigger) => match publish(parts, trigger).await {
                 Ok(()) => return answer(StatusCode::OK, "publish success"),
-                Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+                Err(refusal) => refusal,
             },
             Err(error) => {
                 parts.hub.received();
@@ -86,6 +96,26 @@ async fn trigger(parts: &Parts, request: Request<Incoming>) -> Answer {
     let (status, reason) = refusal;
     log::trigger_refused(status.as_u16(), &reason);
     answer(status, reason)
+}
+
+async fn publish(parts: &Parts, trigger: Trigger) -> Result<(), (StatusCode, String)> {
+    if let Some(reason) = too_much(parts, &trigger) {
+        parts.hub.received();
+        return Err((StatusCode::BAD_REQUEST, reason));
+    }
+    let unavailable = |error: BusError| (StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+    parts.bus.publish(trigger).await.map_err(unavailable)
+}
+
+/// What a trigger names too much of, if it does.
+fn too_much(parts: &Parts, trigger: &Trigger) -> Option<String> {
+    let most = parts.config.max_trigger_rooms;
+    if trigger.rooms().len() > most {
+        return Some(format!("a trigger names at most {most} rooms"));
+    }
+    let stars = trigger.rooms().iter().filter(|room| room.has_star());
+    let stars: HashSet<&str> = stars.map(|room| room.identity()).collect();
+    (stars.len() > MAX_STARS).then(|| format!("a trigger names at most {MAX_STARS} stars"))
 }
 
 /// Where WebSockets are opened.

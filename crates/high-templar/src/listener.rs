@@ -12,6 +12,12 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{log, server::Server};
 
+/// Connections of publishers at a time, by all internal listeners.
+const INTERNAL: usize = 1000;
+
+/// What is left for sending and for hooks when a server ends, beside the time to close.
+const LINGER: Duration = Duration::from_secs(5);
+
 /// A listening socket, and what comes in by it.
 pub struct Listener {
     tcp: TcpListener,
@@ -98,11 +104,14 @@ impl Server {
         until: impl Future<Output = ()>,
     ) {
         let room = Arc::new(Semaphore::new(self.config().max_connections));
+        let internal = Arc::new(Semaphore::new(INTERNAL));
         let (stop, stopped) = watch::channel(());
         let mut accepting = JoinSet::new();
         for listener in listeners {
-            let (server, room, stopped) = (self.clone(), Arc::clone(&room), stopped.clone());
-            accepting.spawn(accept_from(server, listener, room, stopped));
+            // Clients in any number do not keep publishers out.
+            let room = if listener.door.is_internal { &internal } else { &room };
+            let (server, stopped) = (self.clone(), stopped.clone());
+            accepting.spawn(accept_from(server, listener, Arc::clone(room), stopped));
         }
         until.await;
         drop(stop);
@@ -145,6 +154,9 @@ async fn accept_from(
     }
     drop(tcp);
     tokio::time::sleep(server.config().grace).await;
-    server.close_all();
-    server.emptied().await;
+    server.0.end();
+    // Those who do not take their end, and hooks that hear of it late, are dropped.
+    let most = server.config().close_timeout + LINGER;
+    let ended = async { while connections.join_next().await.is_some() {} };
+    let _in_time = tokio::time::timeout(most, ended).await;
 }

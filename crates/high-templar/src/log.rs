@@ -2,9 +2,9 @@
 //! `high_templar`. No cookie, no token and no message is ever among it.
 
 #[cfg(feature = "tracing")]
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
-use crate::{connection::End, hooks::HookError};
+use crate::{end::End, hooks::HookError};
 
 /// Names arguments that nobody listens to.
 #[cfg(not(feature = "tracing"))]
@@ -17,6 +17,11 @@ pub(crate) fn bootstrap_failed(status: u16, reason: &str) {
     warn!(target: "high_templar", status, reason, "a user could not be let in or refused");
     #[cfg(not(feature = "tracing"))]
     unheard!(status, reason);
+}
+
+pub(crate) fn refused() {
+    #[cfg(feature = "tracing")]
+    info!(target: "high_templar", "a user is refused by the backend");
 }
 
 pub(crate) fn gone(number: u64, end: &End) {

@@ -1,65 +1,21 @@
 //! The server: where connections come in, and how it ends.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Arc};
 
 use high_templar_client::Trigger;
 use tokio::io::{AsyncRead, AsyncWrite};
-use uuid::Uuid;
 
 use crate::{
     backend::Backend,
-    bus::{Bus, BusError, LocalBus, Node},
+    bus::{Bus, BusError, LocalBus},
     config::{Config, ConfigError},
     connection,
     hooks::Hooks,
     http,
-    hub::{Ended, Hub, Outlet},
+    parts::Parts,
     rewind::Rewind,
     status::Status,
 };
-
-/// What all connections share.
-pub(crate) struct Parts {
-    pub(crate) config: Config,
-    pub(crate) backend: Box<dyn Backend>,
-    pub(crate) hooks: Option<Box<dyn Hooks>>,
-    pub(crate) bus: Box<dyn Bus>,
-    pub(crate) hub: Arc<Hub>,
-    /// Connections that are open, to be ended with the server.
-    outlets: Mutex<HashMap<u64, Arc<Outlet>>>,
-    next: AtomicU64,
-    /// Connections are named by it and their number.
-    name: Uuid,
-}
-
-impl Parts {
-    pub(crate) fn join(&self, number: u64, outlet: &Arc<Outlet>) {
-        self.outlets().insert(number, Arc::clone(outlet));
-    }
-
-    pub(crate) fn leave(&self, number: u64) {
-        self.outlets().remove(&number);
-    }
-
-    /// The name of a connection, a UUID.
-    pub(crate) fn name_of(&self, number: u64) -> String {
-        let bits = self.name.as_u128().wrapping_add(u128::from(number) << 64);
-        uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().to_string()
-    }
-
-    fn outlets(&self) -> MutexGuard<'_, HashMap<u64, Arc<Outlet>>> {
-        // No code of others runs under the lock, so a poisoned one is still whole.
-        self.outlets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Makes a [`Server`].
 pub struct Builder {
@@ -99,11 +55,7 @@ impl Builder {
     pub fn build(self) -> Result<Server, ConfigError> {
         let Self { config, backend, hooks, bus } = self;
         config.validate()?;
-        let hub = Arc::new(Hub::new(config.compat, config.overflow));
-        bus.attach(Node(Arc::downgrade(&hub)));
-        let (outlets, next, name) = (Mutex::default(), AtomicU64::new(1), Uuid::new_v4());
-        let parts = Parts { config, backend, hooks, bus, hub, outlets, next, name };
-        Ok(Server(Arc::new(parts)))
+        Ok(Server(Arc::new(Parts::new(config, backend, hooks, bus))))
     }
 }
 
@@ -138,8 +90,8 @@ impl Server {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, the connection ends without a closing handshake. The
-    /// client then stays counted: drop the server with it.
+    /// Dropped before it is ready, the connection ends without a closing handshake, is
+    /// forgotten, and no hook hears of its end.
     pub async fn serve<S>(&self, io: S)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -149,8 +101,7 @@ impl Server {
         // Whoever says nothing is left.
         let Ok(Ok((is_websocket, io))) = sniffed else { return };
         if is_websocket {
-            let number = self.0.next.fetch_add(1, Relaxed);
-            connection::serve(&self.0, number, io).await;
+            connection::serve(&self.0, self.0.number(), io).await;
         } else {
             // Thousands of the others wait at a time: they have no room for this.
             Box::pin(http::serve(&self.0, io, false)).await;
@@ -195,21 +146,7 @@ impl Server {
 
     /// Ends every connection when what waits for it is sent.
     pub fn close_all(&self) {
-        for outlet in self.0.outlets().values() {
-            outlet.end(Ended::Shutdown);
-        }
-    }
-
-    /// Waits until no connection is left, at most as long as they may take to close.
-    pub(crate) async fn emptied(&self) {
-        let most = self.0.config.close_timeout + Duration::from_secs(1);
-        let emptied = async {
-            while !self.0.outlets().is_empty() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        // Those who are left are dropped.
-        let _in_time = tokio::time::timeout(most, emptied).await;
+        self.0.close_all();
     }
 
     pub(crate) fn config(&self) -> &Config {

@@ -78,6 +78,10 @@ impl Subscription {
     /// # Errors
     ///
     /// - [`Error::Refused`] with the server's text.
+    /// - [`Error::Timeout`] if the answer does not come within
+    ///   [`Config::request_timeout`](crate::Config::request_timeout), for another
+    ///   subscription's full inbox keeps it from being read, say. The subscription has
+    ///   ended all the same.
     /// - [`Error::Closed`] if the client is closed.
     ///
     /// # Cancel safety

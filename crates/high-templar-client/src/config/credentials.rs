@@ -19,19 +19,27 @@ use crate::error::Error;
 ///
 /// let credentials = Credentials::new().cookie("sessionid", "abc").cookie("csrftoken", "42");
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Credentials {
     token: Option<Secret>,
     /// `name=value; ..`
     cookies: Option<Secret>,
+    /// None of them would be two.
+    are_cookies: bool,
     headers: Vec<(String, Secret)>,
+}
+
+impl Default for Credentials {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Credentials {
     /// Nobody.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self { token: None, cookies: None, are_cookies: true, headers: Vec::new() }
     }
 
     /// Sends `?token=`, which the backend gets as `Authorization: Token ..`. A header
@@ -45,6 +53,7 @@ impl Credentials {
     /// Sends a cookie; `csrftoken` reaches the backend as `X-CSRFToken` as well.
     #[must_use]
     pub fn cookie(mut self, name: &str, value: &str) -> Self {
+        self.are_cookies &= !name.contains([';', '=']) && !value.contains(';');
         let before = self.cookies.as_ref().map(text);
         let before = before.map(|cookies| format!("{cookies}; ")).unwrap_or_default();
         self.cookies = Some(Secret::new(format!("{before}{name}={value}")));
@@ -61,10 +70,18 @@ impl Credentials {
 
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let printable = |secret: &Secret| secret.reveal().iter().all(|b| (b' '..=b'~').contains(b));
-        if !self.cookies.as_ref().is_none_or(printable) {
-            return Err(Error::config("cookie", "takes printable ASCII"));
+        if !self.are_cookies || !self.cookies.as_ref().is_none_or(printable) {
+            return Err(Error::config("cookie", "takes printable ASCII without semicolons"));
         }
-        let of_upgrade = ["host", "connection", "upgrade", "cookie", "user-agent"];
+        let of_upgrade = [
+            "host",
+            "connection",
+            "upgrade",
+            "cookie",
+            "user-agent",
+            "content-length",
+            "transfer-encoding",
+        ];
         for (name, value) in &self.headers {
             let lower = name.to_ascii_lowercase();
             let is_own =

@@ -375,7 +375,9 @@ mod tests {
             (config().max_message_bytes(1), "max_message_bytes"),
             (config().user_agent(""), "user_agent"),
             (config().credentials(Credentials::new().cookie("a", "b\nc")), "cookie"),
+            (config().credentials(Credentials::new().cookie("a", "1; admin=1")), "cookie"),
             (config().credentials(Credentials::new().header("Cookie", "x")), "header"),
+            (config().credentials(Credentials::new().header("Content-Length", "0")), "header"),
             (config().credentials(Credentials::new().header("X-A", "\u{e9}")), "header"),
         ] {
             assert_eq!(config.validate().unwrap_err().code(), option);

@@ -3,24 +3,25 @@
 
 use std::{collections::VecDeque, time::Instant};
 
-/// `R` names somebody who waits for an answer.
+/// A request whose answer is to come.
 #[derive(Debug)]
-pub(super) enum Asked<R> {
+pub(super) enum Asked {
     Ping,
     /// With the serial number of the subscription.
     Subscribe {
         serial: u64,
         id: String,
     },
+    /// With the number of the call, if somebody waits.
     Unsubscribe {
         id: String,
-        to: Option<R>,
+        call: Option<u64>,
     },
     /// With the number of the call.
     Status(u64),
 }
 
-impl<R> Asked<R> {
+impl Asked {
     fn id(&self) -> Option<&str> {
         match self {
             Self::Subscribe { id, .. } | Self::Unsubscribe { id, .. } => Some(id),
@@ -30,23 +31,17 @@ impl<R> Asked<R> {
 }
 
 /// The requests of one connection, oldest first.
-#[derive(Debug)]
-pub(super) struct Requests<R> {
+#[derive(Debug, Default)]
+pub(super) struct Requests {
     /// Those that are not pings are overdue in this order.
-    waiting: VecDeque<(Asked<R>, Instant)>,
+    waiting: VecDeque<(Asked, Instant)>,
     /// When the one ping among them is overdue.
     ping: Option<Instant>,
 }
 
-impl<R> Default for Requests<R> {
-    fn default() -> Self {
-        Self { waiting: VecDeque::new(), ping: None }
-    }
-}
-
-impl<R> Requests<R> {
+impl Requests {
     /// A request was sent, and its answer is `overdue` at that time.
-    pub(super) fn push(&mut self, asked: Asked<R>, overdue: Instant) {
+    pub(super) fn push(&mut self, asked: Asked, overdue: Instant) {
         if matches!(asked, Asked::Ping) {
             self.ping = Some(overdue);
         }
@@ -54,18 +49,18 @@ impl<R> Requests<R> {
     }
 
     /// The oldest.
-    pub(super) fn pop(&mut self) -> Option<Asked<R>> {
+    pub(super) fn pop(&mut self) -> Option<Asked> {
         let asked = self.waiting.pop_front().map(|(asked, _)| asked);
         self.popped(asked)
     }
 
     /// The oldest ping, wherever it stands.
-    pub(super) fn pop_ping(&mut self) -> Option<Asked<R>> {
+    pub(super) fn pop_ping(&mut self) -> Option<Asked> {
         self.take(|asked| matches!(asked, Asked::Ping))
     }
 
     /// The oldest that has this request id.
-    pub(super) fn pop_id(&mut self, id: &str) -> Option<Asked<R>> {
+    pub(super) fn pop_id(&mut self, id: &str) -> Option<Asked> {
         self.take(|asked| asked.id() == Some(id))
     }
 
@@ -87,19 +82,19 @@ impl<R> Requests<R> {
         }
     }
 
-    /// Takes everything: the connection is gone.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Asked<R>> + use<R> {
+    /// Forgets everything: the connection is gone.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
         self.ping = None;
-        std::mem::take(&mut self.waiting).into_iter().map(|(asked, _)| asked)
     }
 
-    fn take(&mut self, wanted: impl Fn(&Asked<R>) -> bool) -> Option<Asked<R>> {
+    fn take(&mut self, wanted: impl Fn(&Asked) -> bool) -> Option<Asked> {
         let at = self.waiting.iter().position(|(asked, _)| wanted(asked))?;
         let asked = self.waiting.remove(at).map(|(asked, _)| asked);
         self.popped(asked)
     }
 
-    fn popped(&mut self, asked: Option<Asked<R>>) -> Option<Asked<R>> {
+    fn popped(&mut self, asked: Option<Asked>) -> Option<Asked> {
         if matches!(asked, Some(Asked::Ping)) {
             self.ping = None;
         }

@@ -34,6 +34,7 @@ impl Publisher {
     ///
     /// [`Error::Config`] naming an option that cannot be used.
     pub fn new(config: PublisherConfig) -> Result<Self, Error> {
+        config.validate()?;
         let dialer = config.dialer.clone().timeout(config.timeout);
         #[cfg(feature = "tls")]
         let http = Http::with_tls(dialer, &config.url, USER_AGENT, MAX_BODY, &config.tls);

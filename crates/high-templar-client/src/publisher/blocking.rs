@@ -34,6 +34,7 @@ impl BlockingPublisher {
     ///
     /// [`Error::Config`] naming an option that cannot be used.
     pub fn new(config: PublisherConfig) -> Result<Self, Error> {
+        config.validate()?;
         #[cfg(feature = "tls")]
         let http = BlockingHttp::with_tls(&config.url, USER_AGENT, MAX_BODY, &config.tls);
         #[cfg(not(feature = "tls"))]

@@ -114,6 +114,16 @@ impl PublisherConfig {
         self
     }
 
+    fn validate(&self) -> Result<(), Error> {
+        let printable = |b: &u8| (b'!'..=b'~').contains(b);
+        match &self.token {
+            Some(token) if token.reveal().is_empty() || !token.reveal().iter().all(printable) => {
+                Err(Error::config("token", "takes printable ASCII without spaces"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The headers of each request.
     fn headers(&self) -> Vec<(&'static str, String)> {
         let json = ("Content-Type", "application/json".to_owned());

@@ -92,6 +92,10 @@ fn a_published_star_covers_by_the_exact_value() {
     assert!(star.has_star() && star.covers(&room(r#"{"c":1,"t":{"x":1}}"#)));
     assert!(!star.covers(&room(r#"{"c":1.0,"t":"m"}"#)));
     assert!(!room(r#"{"c":["*"]}"#).has_star());
+    // The order of keys says nothing, on no level.
+    let nested = room(r#"{"t":"*","o":{"a":1,"b":[{"x":1,"y":2}]}}"#);
+    assert!(nested.covers(&room(r#"{"o":{"b":[{"y":2,"x":1}],"a":1},"t":"1"}"#)));
+    assert!(!nested.covers(&room(r#"{"o":{"b":[{"y":2}],"a":1},"t":"1"}"#)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use high_templar_client::{
     Client, Config, ConnectStep, Connector, Credentials, Delivery, Error, Event, InboxLimits,
     State, Subscribe,
 };
-use realtime_sandbox::{Action, At, Direction, Engine, Faults, Proxy, Rule, kit::poll_times};
+use realtime_sandbox::{Engine, HighTemplarServer, kit::poll_times};
 use serde_json::json;
 
 use crate::support::{
@@ -120,9 +120,14 @@ async fn subscriptions_may_be_made_before_the_start() {
 /// X3, X4: close is the same from every state and from many tasks at once.
 #[tokio::test(start_paused = true)]
 async fn close_is_the_same_from_every_state_and_from_many_tasks() {
-    let server = server(Engine::WsCore);
+    for engine in Engine::ALL {
+        close_from_every_state(&server(engine)).await;
+    }
+}
+
+async fn close_from_every_state(server: &HighTemplarServer) {
     for state in ["idle", "connected", "stopped", "waiting"] {
-        let client = Client::new(config(&server)).unwrap();
+        let client = Client::new(config(server)).unwrap();
         match state {
             "connected" => client.start().await.unwrap(),
             "stopped" => {
@@ -147,6 +152,7 @@ async fn close_is_the_same_from_every_state_and_from_many_tasks() {
         let late = client.subscribe(room("1"), Subscribe::new()).await;
         assert!(matches!(late, Err(Error::Closed)), "{state}");
     }
+    tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(server.status().open_connections, 0);
 }
 
@@ -188,9 +194,12 @@ async fn the_events_tell_the_story() {
 
 #[tokio::test(start_paused = true)]
 async fn drops_in_every_order_do_no_harm() {
-    let server = server(Engine::WsCore);
+    on_both_engines(|server| async move { drops_in_every_order(&server).await }).await;
+}
+
+async fn drops_in_every_order(server: &HighTemplarServer) {
     for order in 0..6 {
-        let client = connect(&server).await;
+        let client = connect(server).await;
         let one = subscribe(&client, "1").await;
         let events = client.events();
         let mut all: Vec<Box<dyn std::any::Any>> =

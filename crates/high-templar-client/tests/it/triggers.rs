@@ -107,4 +107,8 @@ fn an_address_that_cannot_be_used_is_named() {
         let error = Publisher::new(PublisherConfig::new(url)).unwrap_err();
         assert_eq!(error.code(), "url", "{url}");
     }
+    for token in ["", "from a file\n"] {
+        let config = PublisherConfig::new("http://localhost:8002").token(token);
+        assert_eq!(Publisher::new(config).unwrap_err().code(), "token", "{token:?}");
+    }
 }

@@ -45,7 +45,7 @@ pub enum Forward {
 /// use high_templar::{Forward, HttpBackend};
 ///
 /// let backend = HttpBackend::new("http://127.0.0.1:8001/api/")?
-///     .forward("X-Session-Token", Forward::Fixed("s3ss".into()));
+///     .forward("X-Session-Token", Forward::Fixed("s3ss".into()))?;
 /// # Ok::<(), high_templar::ConfigError>(())
 /// ```
 pub struct HttpBackend {
@@ -116,10 +116,30 @@ impl HttpBackend {
 
     /// Sends one more header with every request; a source without a value leaves it out.
     /// One of the same name as a default takes its place.
-    #[must_use]
-    pub fn forward(mut self, header: impl Into<String>, from: Forward) -> Self {
-        self.forward.push((header.into(), from));
-        self
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with option `forward` if the name is none of a header, or one that
+    /// says where a request ends; or if a fixed value cannot stand in a header.
+    pub fn forward(
+        mut self,
+        header: impl Into<String>,
+        from: Forward,
+    ) -> Result<Self, ConfigError> {
+        let header = header.into();
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        let of_framing = ["connection", "content-length", "host", "te", "trailer", "upgrade"];
+        let lower = header.to_ascii_lowercase();
+        let is_own = of_framing.contains(&lower.as_str()) || lower == "transfer-encoding";
+        if header.is_empty() || is_own || !header.bytes().all(is_token) {
+            return Err(ConfigError::new("forward", format!("{header:?} cannot be sent")));
+        }
+        if matches!(&from, Forward::Fixed(value) if !is_sendable(value)) {
+            let reason = format!("the value of {header} cannot be sent");
+            return Err(ConfigError::new("forward", reason));
+        }
+        self.forward.push((header, from));
+        Ok(self)
     }
 
     /// Sets how long one request may take. Default 30 s.
@@ -177,10 +197,13 @@ impl HttpBackend {
             headers.push((name, value));
         }
         // What cannot stand in a header, for it was decoded from a query, is left out.
-        let is_sendable = |value: &String| value.bytes().all(|b| b >= b' ' && b != 0x7f);
         let sent = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
         sent.filter(|(_, value)| is_sendable(value)).collect()
     }
+}
+
+fn is_sendable(value: &str) -> bool {
+    value.bytes().all(|b| b >= b' ' && b != 0x7f)
 }
 
 impl Backend for HttpBackend {
@@ -190,7 +213,7 @@ impl Backend for HttpBackend {
     ) -> BoxFuture<'a, Result<Verdict, BackendError>> {
         Box::pin(async move {
             let (status, body) = self.send("GET", "bootstrap/", &self.headers(visitor)).await?;
-            Verdict::read(status, &body)
+            Verdict::read(visitor.compat, status, &body)
         })
     }
 }

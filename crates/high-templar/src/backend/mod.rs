@@ -37,6 +37,15 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Backend: Send + Sync + 'static {
     /// Says whether a user is let in, and which rooms he may enter. Asked once a
     /// connection, before it is opened.
+    ///
+    /// # Errors
+    ///
+    /// [`BackendError`], by which the handshake fails with an HTTP status.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped when it takes longer than
+    /// [`Config::bootstrap_timeout`](crate::Config::bootstrap_timeout).
     fn bootstrap<'a>(
         &'a self,
         visitor: &'a Visitor,

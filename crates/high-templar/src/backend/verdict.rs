@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::BackendError;
+use crate::config::Compat;
 
 /// Whether a user is let in.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,10 +19,10 @@ pub enum Verdict {
 
 #[derive(Deserialize)]
 struct Body<'a> {
-    #[serde(default)]
-    is_authenticated: Option<bool>,
-    #[serde(default)]
-    is_authorized: Option<bool>,
+    #[serde(default, borrow)]
+    is_authenticated: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    is_authorized: Option<&'a RawValue>,
     #[serde(default, borrow, deserialize_with = "present")]
     allowed_rooms: Option<&'a RawValue>,
 }
@@ -34,8 +35,9 @@ where
 }
 
 impl Verdict {
-    /// Reads an answer. Anything but 200 is a refusal, and so is a body that says so.
-    pub(super) fn read(status: u16, body: &[u8]) -> Result<Self, BackendError> {
+    /// Reads an answer. Anything but 200 is a refusal, and so is a body that says so,
+    /// which the Python server does not read.
+    pub(super) fn read(compat: Compat, status: u16, body: &[u8]) -> Result<Self, BackendError> {
         if status != 200 {
             return Ok(Self::Refused);
         }
@@ -45,8 +47,14 @@ impl Verdict {
         }
         let body: Body<'_> =
             serde_json::from_slice(body).map_err(|e| BackendError::Unusable(e.to_string()))?;
-        if body.is_authenticated == Some(false) || body.is_authorized == Some(false) {
-            return Ok(Self::Refused);
+        if compat == Compat::Document {
+            for flag in [body.is_authenticated, body.is_authorized].into_iter().flatten() {
+                match flag.get() {
+                    "true" => {}
+                    "false" => return Ok(Self::Refused),
+                    _ => return Err(unusable("is_authenticated and is_authorized are flags")),
+                }
+            }
         }
         let Some(rooms) = body.allowed_rooms else { return Ok(Self::Allowed(Vec::new())) };
         if rooms.get().starts_with('{') {
@@ -71,7 +79,7 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> Result<Verdict, BackendError> {
-        Verdict::read(200, body.as_bytes())
+        Verdict::read(Compat::Document, 200, body.as_bytes())
     }
 
     /// docs/protocols/high-templar.md, 5.4, line by line.
@@ -85,7 +93,7 @@ mod tests {
         assert_eq!(read("{}"), allowed(&[]));
         assert_eq!(read(r#"{"is_authorized":true,"is_authenticated":true}"#), allowed(&[]));
         for status in [204, 302, 401, 403, 404, 500, 503] {
-            assert_eq!(Verdict::read(status, b"{}"), Ok(Verdict::Refused));
+            assert_eq!(Verdict::read(Compat::Document, status, b"{}"), Ok(Verdict::Refused));
         }
         for body in [
             r#"{"allowed_rooms":["a"]}"#,
@@ -94,6 +102,11 @@ mod tests {
             r#"{"is_authorized":false}"#,
         ] {
             assert_eq!(read(body), Ok(Verdict::Refused), "{body}");
+        }
+        // The Python server does not read them.
+        for body in [r#"{"is_authenticated":false}"#, r#"{"is_authorized":"no"}"#] {
+            let said = Verdict::read(Compat::V3_1, 200, body.as_bytes());
+            assert_eq!(said, Ok(Verdict::Allowed(Vec::new())), "{body}");
         }
         for body in [
             "",

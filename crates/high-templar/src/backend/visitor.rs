@@ -2,16 +2,20 @@
 
 use std::fmt;
 
+use crate::config::Compat;
+
 /// Who wants to be let in, by what his opening request says. Its `Debug` shows nothing of
 /// it.
 #[derive(Clone)]
 pub struct Visitor {
     request: ws_core::ServerRequest,
+    /// How the server that asks behaves.
+    pub(super) compat: Compat,
 }
 
 impl Visitor {
-    pub(crate) const fn new(request: ws_core::ServerRequest) -> Self {
-        Self { request }
+    pub(crate) const fn new(request: ws_core::ServerRequest, compat: Compat) -> Self {
+        Self { request, compat }
     }
 
     /// Returns the first header of that name, if it is visible ASCII.

@@ -4,7 +4,7 @@ mod outlet;
 mod rooms;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
 };
 
@@ -70,9 +70,12 @@ impl Hub {
     /// Sends the data of a trigger to all who are in its rooms.
     pub(crate) fn deliver(&self, trigger: &Trigger) {
         let data: Arc<str> = frames::data(self.compat, trigger.data()).into();
-        for (outlet, id) in self.reached(trigger) {
-            self.counters.queued.fetch_add(1, Relaxed);
-            self.queue(&outlet, Outgoing::Publish { data: Arc::clone(&data), id });
+        for (outlet, id, times) in self.reached(trigger) {
+            for _ in 0..times {
+                self.counters.queued.fetch_add(1, Relaxed);
+                let (data, id) = (Arc::clone(&data), Arc::clone(&id));
+                self.queue(&outlet, Outgoing::Publish { data, id });
+            }
         }
     }
 
@@ -108,26 +111,40 @@ impl Hub {
         self.counters.read(rooms)
     }
 
-    /// Who gets a trigger, and under which id. By the document everyone once, and a star
-    /// names every room that it covers; in the Python server a star is a star, and a room
-    /// that is named twice is served twice.
-    fn reached(&self, trigger: &Trigger) -> Vec<(Arc<Outlet>, Arc<str>)> {
-        let rooms = self.rooms();
-        let mut reached = Vec::new();
-        let mut done = HashSet::new();
+    /// Who gets a trigger, under which id, and how often. By the document everyone once,
+    /// and a star names every room that it covers; in the Python server a star is a star,
+    /// and a room that is named twice is served twice.
+    fn reached(&self, trigger: &Trigger) -> Vec<(Arc<Outlet>, Arc<str>, usize)> {
+        let mut named: Vec<(&Room, usize)> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
         for room in trigger.rooms() {
+            match places.entry(room.identity()) {
+                Entry::Vacant(place) => {
+                    place.insert(named.len());
+                    named.push((room, 1));
+                }
+                Entry::Occupied(place) => {
+                    if let Some((_, times)) = named.get_mut(*place.get()) {
+                        *times += 1;
+                    }
+                }
+            }
+        }
+        let rooms = self.rooms();
+        let (mut reached, mut done) = (Vec::new(), HashSet::new());
+        for (room, times) in named {
             match self.compat {
-                Compat::V3_1 => rooms.find(room.identity(), &mut reached),
+                Compat::V3_1 => rooms.find(room.identity(), times, &mut reached),
                 Compat::Document if room.has_star() => {
                     for covered in rooms.covered_by(room) {
                         if done.insert(Arc::clone(&covered)) {
-                            rooms.find(&covered, &mut reached);
+                            rooms.find(&covered, 1, &mut reached);
                         }
                     }
                 }
                 Compat::Document => {
                     if done.insert(room.identity().into()) {
-                        rooms.find(room.identity(), &mut reached);
+                        rooms.find(room.identity(), 1, &mut reached);
                     }
                 }
             }

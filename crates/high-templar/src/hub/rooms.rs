@@ -1,7 +1,7 @@
 //! Rooms by their identity, and the connections in them.
 
 use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
     sync::Arc,
 };
 
@@ -15,9 +15,21 @@ pub(super) struct Rooms {
     rooms: HashMap<Arc<str>, Entered>,
     /// The identities of rooms with the same keys, for stars.
     shapes: HashMap<Box<[String]>, BTreeMap<Arc<str>, Room>>,
-    /// What each connection has, by request id.
-    connections: HashMap<u64, HashMap<Arc<str>, Vec<Arc<str>>>>,
+    connections: HashMap<u64, Held>,
 }
+
+/// What a connection has.
+#[derive(Debug, Default)]
+struct Held {
+    /// Identities of rooms, by request id.
+    ids: HashMap<Arc<str>, HashSet<Arc<str>>>,
+    rooms: usize,
+    /// Of the identities.
+    bytes: usize,
+}
+
+/// Most bytes of the rooms of one connection together.
+const MAX_BYTES: usize = 4 << 20;
 
 /// Who is in a room: connections, and their request ids.
 type Entered = BTreeMap<(u64, Arc<str>), Arc<Outlet>>;
@@ -34,27 +46,22 @@ impl Rooms {
         id: &str,
         most: usize,
     ) -> Subscribed {
-        let subscriptions = self.connections.entry(outlet.number).or_default();
-        let taken = subscriptions.values().map(Vec::len).sum::<usize>();
-        let id: Arc<str> = match subscriptions.get_key_value(id) {
-            Some((id, _)) => Arc::clone(id),
-            None => id.into(),
-        };
+        let held = self.connections.entry(outlet.number).or_default();
         let identity: Arc<str> = match self.rooms.get_key_value(room.identity()) {
             Some((identity, _)) => Arc::clone(identity),
             None => room.identity().into(),
         };
-        let rooms = subscriptions.entry(Arc::clone(&id)).or_default();
-        if rooms.contains(&identity) {
-            return Subscribed::Done;
-        }
-        if taken >= most {
-            if rooms.is_empty() {
-                subscriptions.remove(&id);
-            }
+        let id: Arc<str> = match held.ids.get_key_value(id) {
+            Some((_, rooms)) if rooms.contains(&identity) => return Subscribed::Done,
+            Some((id, _)) => Arc::clone(id),
+            None => id.into(),
+        };
+        if held.rooms >= most || held.bytes + identity.len() > MAX_BYTES {
             return Subscribed::TooMany;
         }
-        rooms.push(Arc::clone(&identity));
+        held.rooms += 1;
+        held.bytes += identity.len();
+        held.ids.entry(Arc::clone(&id)).or_default().insert(Arc::clone(&identity));
         if let Entry::Vacant(place) = self.rooms.entry(Arc::clone(&identity)) {
             place.insert(BTreeMap::new());
             let shape = self.shapes.entry(shape(room)).or_default();
@@ -67,10 +74,10 @@ impl Rooms {
     }
 
     pub(super) fn unsubscribe(&mut self, connection: u64, id: &str) -> bool {
-        let subscriptions = self.connections.get_mut(&connection);
-        let Some((id, rooms)) = subscriptions.and_then(|all| all.remove_entry(id)) else {
-            return false;
-        };
+        let Some(held) = self.connections.get_mut(&connection) else { return false };
+        let Some((id, rooms)) = held.ids.remove_entry(id) else { return false };
+        held.rooms -= rooms.len();
+        held.bytes -= rooms.iter().map(|room| room.len()).sum::<usize>();
         for room in rooms {
             self.exit(&room, connection, &id);
         }
@@ -78,17 +85,23 @@ impl Rooms {
     }
 
     pub(super) fn leave(&mut self, connection: u64) {
-        for (id, rooms) in self.connections.remove(&connection).into_iter().flatten() {
+        let held = self.connections.remove(&connection).unwrap_or_default();
+        for (id, rooms) in held.ids {
             for room in rooms {
                 self.exit(&room, connection, &id);
             }
         }
     }
 
-    /// Adds everyone who is in a room.
-    pub(super) fn find(&self, identity: &str, found: &mut Vec<(Arc<Outlet>, Arc<str>)>) {
+    /// Adds everyone who is in a room, to be served so many times.
+    pub(super) fn find(
+        &self,
+        identity: &str,
+        times: usize,
+        found: &mut Vec<(Arc<Outlet>, Arc<str>, usize)>,
+    ) {
         let entered = self.rooms.get(identity).into_iter().flatten();
-        found.extend(entered.map(|((_, id), outlet)| (Arc::clone(outlet), Arc::clone(id))));
+        found.extend(entered.map(|((_, id), outlet)| (Arc::clone(outlet), Arc::clone(id), times)));
     }
 
     /// The rooms that a star stands for. Looks at all with the same keys.
@@ -133,8 +146,8 @@ mod tests {
 
     fn ids(rooms: &Rooms, name: &str) -> Vec<String> {
         let mut found = Vec::new();
-        rooms.find(room(name).identity(), &mut found);
-        found.iter().map(|(outlet, id)| format!("{}{id}", outlet.number)).collect()
+        rooms.find(room(name).identity(), 1, &mut found);
+        found.iter().map(|(outlet, id, _)| format!("{}{id}", outlet.number)).collect()
     }
 
     #[test]

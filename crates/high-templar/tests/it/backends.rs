@@ -1,9 +1,17 @@
 //! What the backend is told, and what its answers come to (docs/protocols/high-templar.md,
 //! 4, 5 and 14).
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use high_templar::{BoxFuture, Config, Forward, HookError, Hooks, HttpBackend, Server, Visitor};
+use high_templar::{
+    BoxFuture, Config, Forward, HookError, Hooks, HttpBackend, Listener, Server, Visitor,
+};
 use realtime_sandbox::{Engine, HighTemplarConfig, HighTemplarServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -119,8 +127,8 @@ async fn the_backend_may_listen_on_a_socket_in_the_file_system() {
     let path = std::env::temp_dir().join(format!("high-templar-{}", std::process::id()));
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
     let backend = HttpBackend::unix("http://app.local/prefix/", &path).unwrap();
-    let backend = backend.forward("X-Session", Forward::Cookie("sessionid".into()));
-    let backend = backend.forward("x-real-ip", Forward::Fixed("198.51.100.1".into()));
+    let backend = backend.forward("X-Session", Forward::Cookie("sessionid".into())).unwrap();
+    let backend = backend.forward("x-real-ip", Forward::Fixed("198.51.100.1".into())).unwrap();
     let server = Server::builder(backend).config(Config::new()).build().unwrap();
     let answering = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -210,4 +218,106 @@ async fn a_hook_that_fails_ends_its_connection_alone() {
     }
     assert_eq!(failing.end().await, Some(1000));
     assert_eq!(other.ask("ping").await, "pong");
+}
+
+/// Takes its time, and says when it is over.
+struct Slow(Arc<AtomicUsize>);
+
+impl Slow {
+    fn wait(&self, seconds: u64) -> BoxFuture<'_, Result<(), HookError>> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        })
+    }
+}
+
+impl Hooks for Slow {
+    fn on_ping<'a>(&'a self, visitor: &'a Visitor) -> BoxFuture<'a, Result<(), HookError>> {
+        self.wait(if visitor.cookie("hangs").is_some() { 3600 } else { 5 })
+    }
+
+    fn on_disconnect<'a>(&'a self, _: &'a Visitor) -> BoxFuture<'a, Result<(), HookError>> {
+        self.wait(2)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_hook_keeps_nothing_from_being_delivered() {
+    let over = Arc::new(AtomicUsize::new(0));
+    let hooks = Slow(Arc::clone(&over));
+    let server = crate::support::builder(&["{}"]).hooks(hooks).build().unwrap();
+    let mut client = Raw::connect(&server).await;
+    client.hear().await.unwrap();
+    client.enter("{}", "a").await;
+    assert_eq!(client.ask("ping").await, "pong");
+    let began = tokio::time::Instant::now();
+    crate::support::trigger(&server, &["{}"], "1").await;
+    assert!(client.hear().await.unwrap().contains("publish"));
+    assert!(began.elapsed() < Duration::from_secs(1));
+    // What it says meanwhile waits for the hook.
+    assert_eq!(client.ask("ping").await, "pong");
+    assert_eq!((began.elapsed().as_secs(), over.load(Ordering::Relaxed)), (5, 1));
+    // One that does not come back ends the connection, in the time of the backend.
+    let mut hanging = Raw::open(&server, "/ws/", &[("Cookie", "hangs=1")]).await.unwrap();
+    hanging.hear().await.unwrap();
+    assert_eq!(hanging.ask("ping").await, "pong");
+    let began = tokio::time::Instant::now();
+    assert_eq!(hanging.end().await, Some(1000));
+    assert_eq!(began.elapsed().as_secs(), 30);
+}
+
+/// Those who are told of the end are told before the server is gone; who comes too late
+/// is sent away.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stops_waits_for_its_hooks() {
+    let over = Arc::new(AtomicUsize::new(0));
+    let hooks = Slow(Arc::clone(&over));
+    let server = crate::support::builder(&["{}"]).hooks(hooks).build().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn({
+        let server = server.clone();
+        async move { server.run([Listener::new(listener)], async { drop(stopped.await) }).await }
+    });
+    let mut socket = tcp_client(address).await;
+    // Kept alive by a publisher who says nothing any more.
+    let mut idle = tokio::net::TcpStream::connect(address).await.unwrap();
+    idle.write_all(b"GET /status HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    let mut buffer = vec![0; 4096];
+    assert!(idle.read(&mut buffer).await.unwrap() > 0);
+    stop.send(()).unwrap();
+    assert!(within(socket.next()).await.unwrap().is_none());
+    assert_eq!(socket.close_frame().unwrap().code.as_u16(), 1001);
+    within(running).await.unwrap();
+    assert_eq!(over.load(Ordering::Relaxed), 1);
+    let mut late = Raw::connect(&server).await;
+    assert_eq!(late.end().await, Some(1001));
+}
+
+/// A client over TCP that has read its first frame.
+async fn tcp_client(address: std::net::SocketAddr) -> ws_core::Connection<tokio::net::TcpStream> {
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = ws_core::ClientRequest::new(&format!("ws://{address}/ws/").parse().unwrap());
+    let (limits, keys) = (ws_core::Limits::default(), ws_core::Keys::system());
+    let (mut socket, _) = ws_core::connect(stream, request, limits, keys).await.unwrap();
+    socket.next().await.unwrap();
+    socket
+}
+
+#[test]
+fn a_header_that_cannot_be_sent_is_refused_at_once() {
+    for (name, from) in [
+        ("X Y", Forward::Query("a".into())),
+        ("", Forward::Query("a".into())),
+        ("Host", Forward::Header("host".into())),
+        ("Content-Length", Forward::Fixed("1".into())),
+        ("X-A", Forward::Fixed("a\r\nb".into())),
+    ] {
+        let backend = HttpBackend::new("http://127.0.0.1:1/").unwrap();
+        let error = backend.forward(name, from).map(drop).unwrap_err();
+        assert_eq!(error.option, "forward", "{name}");
+    }
 }

@@ -198,3 +198,66 @@ async fn a_server_that_stops_lets_its_clients_finish() {
     within(run).await.unwrap();
     tokio::net::TcpStream::connect(address).await.unwrap_err();
 }
+
+/// Rooms of one connection have 4 MiB together, whatever their number is.
+#[tokio::test]
+async fn the_rooms_of_a_connection_have_a_size_together() {
+    let server = server(high_templar::Compat::Document, &[r#"{"a":"*"}"#]);
+    let mut client = Raw::connect(&server).await;
+    client.hear().await.unwrap();
+    let subscribe = |n: usize| {
+        let value = format!("{n}{}", "x".repeat(60_000));
+        format!(r#"{{"type":"subscribe","room":{{"a":"{value}"}},"requestId":{n}}}"#)
+    };
+    let mut taken = 0;
+    while client.ask(&subscribe(taken)).await == r#"{"code": "success"}"# {
+        taken += 1;
+    }
+    assert_eq!(taken, (4 << 20) / 60_010);
+    // Again, and in the place of another: both are within.
+    assert_eq!(client.ask(&subscribe(0)).await, r#"{"code": "success"}"#);
+    client.ask(r#"{"type":"unsubscribe","requestId":0}"#).await;
+    assert_eq!(client.ask(&subscribe(taken)).await, r#"{"code": "success"}"#);
+}
+
+/// However a connection ends, nothing of it is left.
+#[tokio::test]
+async fn a_connection_whose_task_is_dropped_is_forgotten() {
+    let server = server(high_templar::Compat::Document, &["{}"]);
+    let (client, theirs) = tokio::io::duplex(64 << 10);
+    let serving = tokio::spawn({
+        let server = server.clone();
+        async move { server.serve(theirs).await }
+    });
+    let endpoint = "ws://localhost/ws/".parse().unwrap();
+    let request = ws_core::ClientRequest::new(&endpoint);
+    let keys = ws_core::Keys::system();
+    let (mut socket, _) =
+        ws_core::connect(client, request, ws_core::Limits::default(), keys).await.unwrap();
+    socket.next().await.unwrap();
+    let subscribe = r#"{"type":"subscribe","room":{},"requestId":1}"#;
+    socket.send(&Message::text(subscribe)).await.unwrap();
+    socket.next().await.unwrap();
+    assert_eq!((server.status().open_connections, server.status().num_rooms), (1, 1));
+    serving.abort();
+    serving.await.unwrap_err();
+    assert_eq!((server.status().open_connections, server.status().num_rooms), (0, 0));
+    trigger(&server, &["{}"], "1").await;
+    assert_eq!(server.status().messages_queued, 0);
+}
+
+#[test]
+fn options_have_ranges() {
+    let day = Duration::from_secs(86_401);
+    for (config, option) in [
+        (Config::new().close_timeout(Duration::MAX), "close_timeout"),
+        (Config::new().grace(day), "grace"),
+        (Config::new().idle_timeout(day), "idle_timeout"),
+        (Config::new().max_connections(usize::MAX), "max_connections"),
+        (Config::new().max_trigger_rooms(0), "max_trigger_rooms"),
+        (Config::new().max_queue(1), "max_queue"),
+    ] {
+        let error = builder(&[]).config(config).build().unwrap_err();
+        assert_eq!(error.option, option);
+    }
+}

@@ -100,3 +100,27 @@ async fn servers_on_one_bus_share_their_triggers() {
     assert_eq!(post(&two, "/trigger/", br#"{"rooms":[{}],"data":7}"#).await.0, 200);
     assert_eq!(client.drain().await.len(), 1);
 }
+
+#[tokio::test]
+async fn what_a_trigger_names_is_bounded() {
+    let server = server(Compat::Document, &[r#"{"a":"*"}"#]);
+    let named = |rooms: Vec<String>| format!(r#"{{"rooms":[{}],"data":1}}"#, rooms.join(","));
+    let many = |count: usize| named(vec!["{}".to_owned(); count]);
+    assert_eq!(post(&server, "/trigger/", many(10_000).as_bytes()).await.0, 200);
+    let (status, text) = post(&server, "/trigger/", many(10_001).as_bytes()).await;
+    assert_eq!((status, &*text), (400, "a trigger names at most 10000 rooms"));
+    let stars =
+        |count: usize| named((0..count).map(|n| format!(r#"{{"a":"*","{n}":1}}"#)).collect());
+    assert_eq!(post(&server, "/trigger/", stars(100).as_bytes()).await.0, 200);
+    let (status, text) = post(&server, "/trigger/", stars(101).as_bytes()).await;
+    assert_eq!((status, &*text), (400, "a trigger names at most 100 stars"));
+}
+
+#[test]
+fn a_token_that_is_none_is_refused() {
+    for token in ["", "two words", "line\n"] {
+        let config = Config::new().trigger_token(token);
+        let error = builder(&[]).config(config).build().unwrap_err();
+        assert_eq!(error.option, "trigger_token", "{token:?}");
+    }
+}

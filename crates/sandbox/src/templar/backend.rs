@@ -1,12 +1,13 @@
 //! An API that says what it is told.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     Method, Request, Response,
     body::{Bytes, Incoming},
@@ -21,6 +22,9 @@ use crate::{
     engine::Io,
 };
 
+/// Most bytes of an answer that is set over HTTP.
+const MAX_STATE: usize = 16 << 20;
+
 /// Requests that are remembered.
 const REMEMBERED: usize = 10_000;
 
@@ -34,7 +38,7 @@ pub struct FakeBackend(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     answer: Answer,
-    asked: Vec<Asked>,
+    asked: VecDeque<Asked>,
 }
 
 #[derive(Clone, Debug)]
@@ -75,7 +79,7 @@ struct Told {
 impl FakeBackend {
     pub(super) fn new(body: String) -> Self {
         let answer = Answer { status: 200, body: body.into(), delay: Duration::ZERO };
-        Self(Arc::new(Mutex::new(State { answer, asked: Vec::new() })))
+        Self(Arc::new(Mutex::new(State { answer, asked: VecDeque::new() })))
     }
 
     /// Sets the answer from now on.
@@ -93,7 +97,7 @@ impl FakeBackend {
     /// Returns what was asked so far, the latest 10,000 requests.
     #[must_use]
     pub fn asked(&self) -> Vec<Asked> {
-        self.state().asked.clone()
+        self.state().asked.iter().cloned().collect()
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -102,7 +106,8 @@ impl FakeBackend {
             return response(403, LOOPBACK_ONLY.into());
         }
         if (request.method(), request.uri().path()) == (&Method::POST, "/__state") {
-            let told = request.into_body().collect().await.map(|body| body.to_bytes());
+            let told = Limited::new(request.into_body(), MAX_STATE).collect().await;
+            let told = told.map(|body| body.to_bytes());
             let told = told.ok().and_then(|body| serde_json::from_slice(&body).ok());
             return self.set(told);
         }
@@ -116,9 +121,10 @@ impl FakeBackend {
         };
         let answer = {
             let mut state = self.state();
-            if state.asked.len() < REMEMBERED {
-                state.asked.push(asked);
+            if state.asked.len() == REMEMBERED {
+                state.asked.pop_front();
             }
+            state.asked.push_back(asked);
             state.answer.clone()
         };
         tokio::time::sleep(answer.delay).await;

@@ -178,12 +178,13 @@ impl Serve for Shared {
         }
         if self.engine == Engine::Tungstenite && head.is_websocket() {
             let (ours, theirs) = tokio::io::duplex(64 << 10);
-            let (served, bridged) = (self.server.serve(theirs), bridge::run(io, head, ours));
-            let mut bridged = std::pin::pin!(bridged);
+            let mut served = std::pin::pin!(self.server.serve(theirs));
+            let mut bridged = std::pin::pin!(bridge::run(io, head, ours));
             tokio::select! {
                 // A client that takes nothing does not take the end either.
-                () = served => drop(tokio::time::timeout(CLOSING, bridged).await),
-                _gone = &mut bridged => {}
+                () = &mut served => drop(tokio::time::timeout(CLOSING, bridged).await),
+                // The server hears of it, and its hooks.
+                _gone = &mut bridged => served.await,
             }
             return;
         }

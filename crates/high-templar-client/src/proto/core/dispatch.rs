@@ -5,7 +5,7 @@ use std::time::Instant;
 use client_core::{Dropped, Event};
 use serde_json::value::RawValue;
 
-use super::{Answer, Core, Effect, Input};
+use super::{Answer, Call, Core, Effect, Input};
 use crate::{
     config::Protocol,
     error::{Error, Reason, Refusal},
@@ -75,7 +75,7 @@ impl<R> Core<R> {
             }
             Incoming::Status(status) => match self.requests.pop() {
                 Some(Asked::Status(number)) => {
-                    if let Some((to, _)) = self.statuses.remove(&number) {
+                    if let Some(Call { to, .. }) = self.calls.remove(&number) {
                         let result = Ok(Answer::Status(status));
                         self.effects.push_back(Effect::Reply { to, result });
                     }
@@ -111,7 +111,7 @@ impl<R> Core<R> {
     fn handle_reply(
         &mut self,
         now: Instant,
-        asked: Option<Asked<R>>,
+        asked: Option<Asked>,
         result: Result<(), String>,
         text: &str,
     ) {
@@ -120,19 +120,19 @@ impl<R> Core<R> {
             (Some(Asked::Subscribe { serial, .. }), Err(message)) => {
                 self.refused(serial, Refusal::told("subscribe", &message));
             }
-            (Some(Asked::Unsubscribe { to, .. }), result) => {
+            (Some(Asked::Unsubscribe { call, .. }), result) => {
                 let result = match result.map_err(|message| Refusal::told("unsubscribe", &message))
                 {
                     // It is what was wanted.
                     Ok(()) | Err(Refusal { reason: Reason::NotSubscribed, .. }) => Ok(()),
                     Err(refusal) => Err(Error::Refused(refusal)),
                 };
-                if let Some(to) = to {
+                if let Some(Call { to, .. }) = call.and_then(|call| self.calls.remove(&call)) {
                     self.reply(to, result);
                 }
             }
             (Some(Asked::Status(number)), Err(message)) => {
-                if let Some((to, _)) = self.statuses.remove(&number) {
+                if let Some(Call { to, .. }) = self.calls.remove(&number) {
                     self.reply(to, Err(Error::Refused(Refusal::told("status", &message))));
                 }
             }
@@ -144,8 +144,10 @@ impl<R> Core<R> {
 
     /// An answer to something else than what was asked: from now on none can be
     /// matched.
-    fn out_of_step(&mut self, now: Instant, asked: Option<Asked<R>>, text: &str) {
-        if let Some(Asked::Unsubscribe { to: Some(to), .. }) = asked {
+    fn out_of_step(&mut self, now: Instant, asked: Option<Asked>, text: &str) {
+        if let Some(Asked::Unsubscribe { call: Some(call), .. }) = asked
+            && let Some(Call { to, .. }) = self.calls.remove(&call)
+        {
             self.reply(to, Err(Error::protocol("reply", text)));
         }
         self.fail(now, true, Error::protocol("reply", text));

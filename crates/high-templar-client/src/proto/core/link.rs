@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use client_core::{ConnectError, ConnectStep, LinkTimeout, Lost, Started, after};
 
-use super::{Control, Core, Effect};
-use crate::{config::Protocol, error::Error, proto::requests::Asked};
+use super::{Call, Control, Core, Effect};
+use crate::{config::Protocol, error::Error};
 
 impl<R> Core<R> {
     /// Begins to connect; `to` is answered when connected, or when the client
@@ -152,17 +152,15 @@ impl<R> Core<R> {
     /// What the connection knew is gone; what the client knows is kept.
     fn lose_connection(&mut self) {
         self.subscriptions_lost();
-        let control = std::mem::take(&mut self.control).into_iter().filter_map(|c| match c {
-            Control::Unsubscribe { to, .. } => to,
-            _ => None,
-        });
-        let asked = self.requests.drain().filter_map(|asked| match asked {
-            Asked::Unsubscribe { to, .. } => to,
-            _ => None,
-        });
+        self.control.clear();
+        self.requests.clear();
         // What was subscribed ended with the connection.
-        for to in control.chain(asked).collect::<Vec<_>>() {
-            self.reply(to, Ok(()));
+        let over: Vec<u64> =
+            self.calls.iter().filter(|(_, c)| c.is_over).map(|(n, _)| *n).collect();
+        for number in over {
+            if let Some(Call { to, .. }) = self.calls.remove(&number) {
+                self.reply(to, Ok(()));
+            }
         }
         (self.next_ping, self.blocked, self.line) = (None, None, self.config.protocol);
     }

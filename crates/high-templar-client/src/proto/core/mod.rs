@@ -56,22 +56,31 @@ pub struct Core<R> {
     /// Calls of `subscribe` in the order in which they have waited long enough; some may
     /// be answered already.
     callers: VecDeque<(Instant, u64)>,
-    /// Calls of `status`, and until when they wait.
-    statuses: BTreeMap<u64, (R, Instant)>,
-    next_status: u64,
-    requests: Requests<R>,
+    /// Calls of `status` and `unsubscribe`, oldest first.
+    calls: BTreeMap<u64, Call<R>>,
+    next_call: u64,
+    requests: Requests,
     /// When the server has not been sent anything for too long.
     next_ping: Option<Instant>,
     /// The one subscription whose full inbox keeps us from reading.
     blocked: Option<u64>,
-    control: VecDeque<Control<R>>,
+    control: VecDeque<Control>,
     effects: VecDeque<Effect<R>>,
 }
 
-enum Control<R> {
+/// Somebody who waits for the answer to a request.
+struct Call<R> {
+    to: R,
+    deadline: Instant,
+    /// It is `unsubscribe`, which a lost connection carries out.
+    is_over: bool,
+}
+
+/// What is to be sent; numbers are those of subscriptions and of calls.
+enum Control {
     Ping,
     Subscribe(u64),
-    Unsubscribe { id: String, to: Option<R> },
+    Unsubscribe { id: String, call: Option<u64> },
     Status(u64),
 }
 
@@ -91,8 +100,8 @@ impl<R> Core<R> {
             subscriptions: BTreeMap::new(),
             ids: Ids::default(),
             callers: VecDeque::new(),
-            statuses: BTreeMap::new(),
-            next_status: 0,
+            calls: BTreeMap::new(),
+            next_call: 0,
             requests: Requests::default(),
             next_ping: None,
             blocked: None,
@@ -120,7 +129,7 @@ impl<R> Core<R> {
     }
 
     /// The text of a request that still has to be made.
-    fn request(&mut self, now: Instant, control: Control<R>) -> Option<String> {
+    fn request(&mut self, now: Instant, control: Control) -> Option<String> {
         let overdue = after(now, self.config.request_timeout);
         match control {
             Control::Ping => {
@@ -137,14 +146,14 @@ impl<R> Core<R> {
                 self.requests.push(Asked::Subscribe { serial, id: sub.id.clone() }, overdue);
                 Some(text)
             }
-            Control::Unsubscribe { id, to } => {
+            Control::Unsubscribe { id, call } => {
                 let text = message::unsubscribe(&id);
-                self.requests.push(Asked::Unsubscribe { id, to }, overdue);
+                self.requests.push(Asked::Unsubscribe { id, call }, overdue);
                 Some(text)
             }
             Control::Status(number) => {
                 // Who asked may have given up.
-                let _waits = self.statuses.get(&number)?;
+                let _waits = self.calls.get(&number)?;
                 self.requests.push(Asked::Status(number), overdue);
                 Some(message::status())
             }
@@ -174,8 +183,8 @@ impl<R> Core<R> {
         let overdue = self.requests.overdue().filter(|_| is_read);
         let ping = self.next_ping.filter(|_| is_read);
         let caller = self.callers.front().map(|(deadline, _)| *deadline);
-        let statuses = self.statuses.values().map(|(_, deadline)| *deadline);
-        [link, overdue, ping, caller].into_iter().flatten().chain(statuses).min()
+        let call = self.calls.first_key_value().map(|(_, call)| call.deadline);
+        [link, overdue, ping, caller, call].into_iter().flatten().min()
     }
 
     /// Does what is due at `now`.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use client_core::{Event, Writer, after};
 
-use super::{Control, Core};
+use super::{Call, Control, Core};
 use crate::{
     config::Protocol,
     delivery::Delivery,
@@ -38,8 +38,8 @@ impl<R> Core<R> {
     }
 
     /// Ends a subscription. The server is told if it may know of it; `to` is answered
-    /// when it has confirmed.
-    pub fn unsubscribe(&mut self, _now: Instant, serial: u64, to: Option<R>) {
+    /// when it has confirmed, or has not in time.
+    pub fn unsubscribe(&mut self, now: Instant, serial: u64, to: Option<R>) {
         let sub = self.subscriptions.remove(&serial);
         let known = sub.as_ref().is_some_and(|sub| sub.phase != Phase::Waiting);
         if let Some(sub) = sub {
@@ -49,7 +49,8 @@ impl<R> Core<R> {
             }
             self.forget_answered();
             if known && self.link.is_live() {
-                return self.control.push_back(Control::Unsubscribe { id: sub.id, to });
+                let call = to.map(|to| self.call(now, to, true));
+                return self.control.push_back(Control::Unsubscribe { id: sub.id, call });
             }
         }
         if let Some(to) = to {
@@ -62,18 +63,24 @@ impl<R> Core<R> {
         if self.link.is_closing() {
             return self.reply(to, Err(Error::Closed));
         }
-        let number = self.next_status;
-        self.next_status += 1;
-        self.statuses.insert(number, (to, after(now, self.config.request_timeout)));
+        let number = self.call(now, to, false);
         if self.link.is_live() {
             self.ask_status(number);
         }
     }
 
+    fn call(&mut self, now: Instant, to: R, is_over: bool) -> u64 {
+        let (number, deadline) = (self.next_call, after(now, self.config.request_timeout));
+        self.next_call += 1;
+        self.calls.insert(number, Call { to, deadline, is_over });
+        number
+    }
+
     /// Begins what waited for a connection.
     pub(super) fn restore(&mut self) {
         self.control.extend(self.subscriptions.keys().copied().map(Control::Subscribe));
-        let statuses: Vec<u64> = self.statuses.keys().copied().collect();
+        // Those of `unsubscribe` were answered when the connection was lost.
+        let statuses: Vec<u64> = self.calls.keys().copied().collect();
         for number in statuses {
             self.ask_status(number);
         }
@@ -86,7 +93,7 @@ impl<R> Core<R> {
         if self.line != Protocol::V2 {
             return self.control.push_back(Control::Status(number));
         }
-        if let Some((to, _)) = self.statuses.remove(&number) {
+        if let Some(Call { to, .. }) = self.calls.remove(&number) {
             let message = "message-type-not-allowed";
             self.reply(to, Err(Error::Refused(Refusal::told("status", message))));
         }
@@ -156,7 +163,7 @@ impl<R> Core<R> {
                 self.reply(to, Err(error.cloned().unwrap_or(Error::Closed)));
             }
         }
-        for (to, _) in std::mem::take(&mut self.statuses).into_values() {
+        for Call { to, .. } in std::mem::take(&mut self.calls).into_values() {
             self.reply(to, Err(error.cloned().unwrap_or(Error::Closed)));
         }
     }
@@ -181,12 +188,9 @@ impl<R> Core<R> {
                 self.unsubscribe(now, serial, None);
             }
         }
-        let late = self.statuses.iter().filter(|(_, (_, deadline))| *deadline <= now);
-        let numbers: Vec<u64> = late.map(|(number, _)| *number).collect();
-        for number in numbers {
-            if let Some((to, _)) = self.statuses.remove(&number) {
-                self.reply(to, Err(Error::Timeout { in_doubt: false }));
-            }
+        while let Some(entry) = self.calls.first_entry().filter(|e| e.get().deadline <= now) {
+            let Call { to, is_over, .. } = entry.remove();
+            self.reply(to, Err(Error::Timeout { in_doubt: is_over }));
         }
     }
 }

@@ -388,6 +388,22 @@ fn unsubscribing_is_done_when_the_connection_is_gone() {
 }
 
 #[test]
+fn unsubscribing_has_its_deadline_even_while_nothing_is_read() {
+    let few = InboxLimits::default().max_messages(1);
+    let mut bench = Bench::live();
+    let _stuck = bench.active(1, Subscribe::new().inbox(few));
+    let _other = bench.active(2, Subscribe::new());
+    bench.publish(1, "1");
+    assert!(bench.core.is_blocked());
+    bench.core.unsubscribe(bench.now, 2, Some('u'));
+    bench.sent();
+    assert_eq!(bench.core.poll_timeout(), Some(bench.now + Duration::from_secs(10)));
+    bench.advance(Duration::from_secs(10));
+    assert_eq!(bench.effects(), ["u timeout None"]);
+    assert_eq!(bench.state(), State::Connected);
+}
+
+#[test]
 fn what_means_nothing_is_told_and_changes_nothing() {
     let mut bench = Bench::live();
     let mut one = bench.active(1, Subscribe::new());

@@ -38,6 +38,8 @@ async fn run(options: Options) -> Result<(), Failed> {
     let (server, backend) = server(&settings)?;
     #[cfg(feature = "tls")]
     let tls = settings.tls()?;
+    #[cfg(not(feature = "tls"))]
+    settings.no_tls()?;
     let mut listeners = Vec::new();
     let clients = bind("listen", settings.listen()).await?;
     let address = clients.local_addr()?;
@@ -80,7 +82,7 @@ fn server(settings: &Settings) -> Result<(Server, String), Failed> {
     };
     backend = backend.timeout(settings.config()?.1);
     for (header, from) in settings.forwards()? {
-        backend = backend.forward(header, from);
+        backend = backend.forward(header, from)?;
     }
     let backend = Arc::new(backend);
     let mut builder = Server::builder(Arc::clone(&backend)).config(settings.config()?.0);
@@ -98,7 +100,16 @@ fn server(settings: &Settings) -> Result<(Server, String), Failed> {
         }
         builder = builder.hooks(hooks);
     }
-    Ok((builder.build()?, url.to_owned()))
+    Ok((builder.build()?, shown(url)))
+}
+
+/// A URL without who asks and what for.
+fn shown(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    match url.split_once("://").map(|(scheme, rest)| (scheme, rest.split_once('@'))) {
+        Some((scheme, Some((_secret, rest)))) => format!("{scheme}://{rest}"),
+        _ => url.to_owned(),
+    }
 }
 
 async fn bind(option: &str, address: &str) -> Result<TcpListener, Failed> {

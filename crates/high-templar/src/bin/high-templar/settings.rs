@@ -12,7 +12,7 @@ use super::Failed;
 ///
 /// Clients open a WebSocket at /ws/; the API says who they are at {API_URL}bootstrap/, and
 /// sends data to rooms by POST /trigger/.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "high-templar", version)]
 pub(crate) struct Options {
     /// A TOML file with any of the options below, dashes written as underscores
@@ -23,8 +23,9 @@ pub(crate) struct Options {
     settings: Settings,
 }
 
-/// Every option; what is not set has the library's default.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
+/// Every option; what is not set has the library's default. Not to be shown: there is a
+/// secret in it.
+#[derive(Args, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Settings {
     /// Where clients come in, and triggers unless --internal-listen is given
@@ -74,11 +75,11 @@ pub(crate) struct Settings {
     trigger_token: Option<String>,
 
     /// A certificate chain in PEM form: clients then come by wss://
-    #[arg(long, env = "HT_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key")]
+    #[arg(long, env = "HT_TLS_CERTIFICATE", value_name = "FILE")]
     tls_certificate: Option<PathBuf>,
 
     /// Its private key in PEM form
-    #[arg(long, env = "HT_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
+    #[arg(long, env = "HT_TLS_KEY", value_name = "FILE")]
     tls_key: Option<PathBuf>,
 
     /// Connections at a time [default: 20000]
@@ -100,6 +101,10 @@ pub(crate) struct Settings {
     /// The largest trigger [default: 1048576]
     #[arg(long, env = "HT_MAX_TRIGGER", value_name = "BYTES")]
     max_trigger: Option<usize>,
+
+    /// The rooms of one trigger [default: 10000]
+    #[arg(long, env = "HT_MAX_TRIGGER_ROOMS", value_name = "COUNT")]
+    max_trigger_rooms: Option<usize>,
 
     /// What may wait for one connection [default: 1048576]
     #[arg(long, env = "HT_MAX_QUEUE", value_name = "BYTES")]
@@ -165,6 +170,7 @@ impl Options {
             max_message,
             max_room,
             max_trigger,
+            max_trigger_rooms,
             max_queue,
             idle_timeout,
             bootstrap_timeout,
@@ -196,12 +202,13 @@ impl Settings {
             }
         }
         type Set<T> = fn(Config, T) -> Config;
-        let counts: [(Option<usize>, Set<usize>); 6] = [
+        let counts: [(Option<usize>, Set<usize>); 7] = [
             (self.max_connections, Config::max_connections),
             (self.max_subscriptions, Config::max_subscriptions),
             (self.max_message, Config::max_message),
             (self.max_room, Config::max_room),
             (self.max_trigger, Config::max_trigger),
+            (self.max_trigger_rooms, Config::max_trigger_rooms),
             (self.max_queue, Config::max_queue),
         ];
         for (count, set) in counts {
@@ -280,6 +287,15 @@ impl Settings {
             .with_single_cert(chain, private)
             .map_err(|e| shown(certificate, &e))?;
         Ok(Some(std::sync::Arc::new(config)))
+    }
+
+    /// Without TLS nobody is left to believe that there is.
+    #[cfg(not(feature = "tls"))]
+    pub(crate) fn no_tls(&self) -> Result<(), Failed> {
+        match (&self.tls_certificate, &self.tls_key) {
+            (None, None) => Ok(()),
+            _ => Err("tls_certificate and tls_key: this program was built without tls".into()),
+        }
     }
 
     /// Logs to standard error, one JSON object a line.

@@ -1,5 +1,8 @@
 //! One client, from its opening request to its end.
 
+mod admit;
+mod member;
+
 use std::{
     future::Future,
     pin::Pin,
@@ -10,21 +13,21 @@ use std::{
 
 use high_templar_client::AllowedRooms;
 use tokio::time::{Instant, Sleep};
-use ws_core::{CloseCode, CloseFrame, Connection, Limits, Message, ServerHandshake};
+use ws_core::{CloseCode, CloseFrame, Connection, Message};
 
+use self::{admit::admit, member::Member};
 use crate::{
-    backend::{Verdict, Visitor},
+    backend::{BoxFuture, Visitor},
     config::{Compat, Config},
+    end::End,
     frames,
+    hooks::{HookError, within},
     hub::{Ended, Hub, Outgoing, Outlet, Subscribed},
     log,
+    parts::Parts,
     request::Request,
     rewind::Rewind,
-    server::Parts,
 };
-
-/// Bytes on their way to the network, beside those that wait.
-const MAX_OUT: usize = 64 << 10;
 
 /// Messages of a client that are answered before others get their turn.
 const AT_ONCE: usize = 32;
@@ -34,94 +37,21 @@ pub(crate) async fn serve(parts: &Arc<Parts>, number: u64, io: Rewind) {
     // The questions to the backend are long gone when a client stays for hours: they are
     // kept in a future of their own, which is let go.
     let Some((socket, visitor, allowed)) = Box::pin(admit(parts, io)).await else { return };
-    let outlet = Arc::new(Outlet::new(number, parts.config.max_queue));
-    parts.join(number, &outlet);
-    parts.hub.counters.connections.fetch_add(1, Relaxed);
+    let member = Member::new(parts, Outlet::new(number, parts.config.max_queue));
+    let outlet = Arc::clone(member.outlet());
     let idle = Box::pin(tokio::time::sleep(parts.config.idle_timeout));
     let (compat, hub) = (parts.config.compat, &parts.hub);
     hub.queue(&outlet, Outgoing::Answer(frames::welcome(compat, allowed.rooms())));
-    let mut client = Client { parts, hub, socket, outlet, allowed, idle, visitor };
+    let pinging = None;
+    let mut client = Client { parts, hub, socket, outlet, allowed, idle, visitor, pinging, member };
     let end = client.run().await;
-    client.leave();
+    client.member.leave();
     log::gone(number, &end);
     Box::pin(client.end(&end)).await;
 }
 
-/// Asks who a user is, and opens the connection; nothing if that is its end.
-async fn admit(
-    parts: &Parts,
-    io: Rewind,
-) -> Option<(Connection<Rewind>, Option<Box<Visitor>>, AllowedRooms)> {
-    let config = &parts.config;
-    let limits = Limits::default().max_message(config.max_message).max_out(MAX_OUT);
-    let handshake = tokio::time::timeout(config.handshake_timeout, ws_core::accept(io, limits));
-    let handshake = handshake.await.ok()?.ok()?;
-    let visitor = Visitor::new(handshake.request().clone());
-    let asked = async {
-        let bootstrap = parts.backend.bootstrap(&visitor);
-        match &parts.hooks {
-            Some(hooks) => tokio::join!(bootstrap, hooks.on_connect(&visitor)),
-            None => (bootstrap.await, Ok(())),
-        }
-    };
-    let verdict = match tokio::time::timeout(config.bootstrap_timeout, asked).await {
-        Ok((Ok(verdict), Ok(()))) => Ok(verdict),
-        Ok((Err(error), _)) => Err((error.status(), error.to_string())),
-        Ok((_, Err(error))) => Err((502, error.to_string())),
-        Err(_) => Err((504, "the backend takes too long".to_owned())),
-    };
-    let admitted = match verdict {
-        Ok(verdict) => open(parts, handshake, verdict).await,
-        Err((status, reason)) => {
-            log::bootstrap_failed(status, &reason);
-            // Whoever does not take the answer has gone by himself.
-            let _answered = handshake.reject(status, "no answer of use from the backend\n").await;
-            None
-        }
-    };
-    match (admitted, &parts.hooks) {
-        (Some((socket, allowed)), hooks) => {
-            let visitor = hooks.as_ref().map(|_| Box::new(visitor));
-            Some((socket, visitor, allowed))
-        }
-        (None, Some(hooks)) => {
-            let _gone = hooks.on_disconnect(&visitor).await;
-            None
-        }
-        (None, None) => None,
-    }
-}
-
-/// Opens the connection; one that is refused is closed again.
-async fn open(
-    parts: &Parts,
-    handshake: ServerHandshake<Rewind>,
-    verdict: Verdict,
-) -> Option<(Connection<Rewind>, AllowedRooms)> {
-    let mut socket = handshake.accept(None).await.ok()?;
-    socket.hold_close();
-    match verdict {
-        Verdict::Allowed(rooms) => Some((socket, rooms.into_iter().collect())),
-        Verdict::Refused => {
-            refuse(parts, socket).await;
-            None
-        }
-    }
-}
-
-/// Tells a user that he is not let in.
-async fn refuse(parts: &Parts, mut socket: Connection<Rewind>) {
-    parts.hub.counters.refused.fetch_add(1, Relaxed);
-    let text = Message::text(frames::refusal(parts.config.compat));
-    let frame = CloseFrame::new(CloseCode::NORMAL, "");
-    if socket.queue(&text).is_ok() {
-        // Whoever does not answer is gone all the same.
-        let _closed = socket.close(Some(&frame), parts.config.close_timeout).await;
-    }
-}
-
 struct Client<'a> {
-    parts: &'a Parts,
+    parts: &'a Arc<Parts>,
     hub: &'a Hub,
     socket: Connection<Rewind>,
     outlet: Arc<Outlet>,
@@ -129,24 +59,11 @@ struct Client<'a> {
     /// When the client has said nothing for too long.
     idle: Pin<Box<Sleep>>,
     /// Kept for hooks only.
-    visitor: Option<Box<Visitor>>,
-}
-
-/// Why a connection ends.
-#[derive(Debug)]
-pub(crate) enum End {
-    /// The client has closed, or is gone.
-    Gone,
-    /// It has said nothing for too long.
-    Idle,
-    /// It does not read what it is sent.
-    Slow,
-    /// The server stops.
-    Shutdown,
-    /// It has said something that ends a connection of the original.
-    Malformed,
-    /// A hook has failed.
-    Hook,
+    visitor: Option<Arc<Visitor>>,
+    /// The hook of a ping, while it runs: nothing is read meanwhile.
+    pinging: Option<BoxFuture<'static, Result<(), HookError>>>,
+    /// What makes it known, until it is gone.
+    member: Member<'a>,
 }
 
 /// What wakes a connection.
@@ -172,7 +89,7 @@ impl Client<'_> {
             self.hub.counters.received.fetch_add(1, Relaxed);
             let until = Instant::now() + self.config().idle_timeout;
             self.idle.as_mut().reset(until);
-            if let Err(end) = self.answer(request).await {
+            if let Err(end) = self.answer(request) {
                 return end;
             }
             at_once += 1;
@@ -201,6 +118,20 @@ impl Client<'_> {
                 Poll::Ready(Err(_)) => return Poll::Ready(Wake::End(End::Gone)),
                 Poll::Pending if self.socket.has_room() => {}
                 Poll::Pending => return self.poll_idle(cx),
+            }
+        }
+        if let Some(pinging) = &mut self.pinging {
+            match pinging.as_mut().poll(cx) {
+                Poll::Ready(Ok(())) => self.pinging = None,
+                Poll::Ready(Err(error)) => {
+                    log::hook_failed(self.outlet.number, &error);
+                    return Poll::Ready(Wake::End(End::Hook));
+                }
+                Poll::Pending => {
+                    // What waits goes out meanwhile.
+                    let _best_effort = self.socket.poll_flush(cx);
+                    return self.poll_idle(cx);
+                }
             }
         }
         match self.socket.poll_next(cx) {
@@ -240,18 +171,16 @@ impl Client<'_> {
         }
     }
 
-    async fn answer(&mut self, request: Request) -> Result<(), End> {
+    fn answer(&mut self, request: Request) -> Result<(), End> {
         match request {
             Request::Ping => {
                 self.say(frames::PONG.to_owned());
-                if self.visitor.is_some() {
-                    self.send_now().await?;
-                }
-                if let (Some(hooks), Some(visitor)) = (&self.parts.hooks, &self.visitor)
-                    && let Err(error) = hooks.on_ping(visitor).await
-                {
-                    log::hook_failed(self.outlet.number, &error);
-                    return Err(End::Hook);
+                if let Some(visitor) = &self.visitor {
+                    let (parts, visitor) = (Arc::clone(self.parts), Arc::clone(visitor));
+                    self.pinging = Some(Box::pin(async move {
+                        let Some(hooks) = &parts.hooks else { return Ok(()) };
+                        within(&parts.config, hooks.on_ping(&visitor)).await
+                    }));
                 }
             }
             Request::Status => self.say(self.hub.status().reply()),
@@ -290,17 +219,6 @@ impl Client<'_> {
         Ok(())
     }
 
-    /// Sends as much as goes out without waiting: what comes next may take its time.
-    async fn send_now(&mut self) -> Result<(), End> {
-        std::future::poll_fn(|cx| {
-            let end = self.pass_on(cx);
-            // What does not go out now goes out when there is room.
-            let _best_effort = self.socket.poll_flush(cx);
-            Poll::Ready(end.map_or(Ok(()), Err))
-        })
-        .await
-    }
-
     /// The answer with the id of its request, if that is wanted.
     fn named(&self, id: &str, answer: String) -> String {
         match self.config().echo_request_id {
@@ -311,14 +229,6 @@ impl Client<'_> {
 
     fn say(&self, answer: String) {
         self.hub.queue(&self.outlet, Outgoing::Answer(answer));
-    }
-
-    /// Forgets the client, before it can know that it is gone.
-    fn leave(&self) {
-        self.hub.leave(&self.outlet);
-        self.parts.leave(self.outlet.number);
-        self.hub.counters.connections.fetch_sub(1, Relaxed);
-        self.hub.lost(self.outlet.close());
     }
 
     /// Ends the connection as its end wants it.
@@ -344,11 +254,11 @@ impl Client<'_> {
         let Self { socket, parts, visitor, .. } = self;
         drop(socket);
         if let (Some(hooks), Some(visitor)) = (&parts.hooks, &visitor) {
-            let _gone = hooks.on_disconnect(visitor).await;
+            let _gone = within(&parts.config, hooks.on_disconnect(visitor)).await;
         }
     }
 
-    const fn config(&self) -> &Config {
+    fn config(&self) -> &Config {
         &self.parts.config
     }
 }
