@@ -16,7 +16,7 @@ use crate::{
 ///
 /// Each is dropped when it takes longer than
 /// [`Config::bootstrap_timeout`](crate::Config::bootstrap_timeout), which counts as an
-/// error, and when the server is dropped.
+/// error, and when the server is dropped; that of a ping also when its connection ends.
 ///
 /// # Examples
 ///

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 use high_templar_client::Trigger;
 
-use crate::{bus::BusError, log, parts::Parts, rewind::Rewind};
+use crate::{bus::BusError, config::Compat, log, parts::Parts, rewind::Rewind};
 
 /// Most different rooms with a star of one trigger: each is held against all rooms.
 const MAX_STARS: usize = 100;
@@ -112,6 +112,10 @@ fn too_much(parts: &Parts, trigger: &Trigger) -> Option<String> {
     let most = parts.config.max_trigger_rooms;
     if trigger.rooms().len() > most {
         return Some(format!("a trigger names at most {most} rooms"));
+    }
+    if parts.config.compat == Compat::V3_1 {
+        // There they are rooms as any other.
+        return None;
     }
     let stars = trigger.rooms().iter().filter(|room| room.has_star());
     let stars: HashSet<&str> = stars.map(|room| room.identity()).collect();

@@ -95,6 +95,10 @@ impl Server {
     /// connections stay usable for [`Config::grace`](crate::Config::grace), and are closed
     /// with code 1001.
     ///
+    /// That is the end of the server, its clones included: whoever comes to
+    /// [`serve`](Self::serve) later is closed with 1001 at once, and another `run` returns
+    /// at once.
+    ///
     /// # Cancel safety
     ///
     /// Dropped before it is ready, every connection ends at once.
@@ -103,6 +107,9 @@ impl Server {
         listeners: impl IntoIterator<Item = Listener>,
         until: impl Future<Output = ()>,
     ) {
+        if self.0.has_ended() {
+            return;
+        }
         let room = Arc::new(Semaphore::new(self.config().max_connections));
         let internal = Arc::new(Semaphore::new(INTERNAL));
         let (stop, stopped) = watch::channel(());

@@ -57,7 +57,7 @@ impl Parts {
     pub(crate) fn join(&self, outlet: &Arc<Outlet>) {
         self.hub.counters.connections.fetch_add(1, Relaxed);
         self.outlets().insert(outlet.number, Arc::clone(outlet));
-        if *self.ending.borrow() {
+        if self.has_ended() {
             outlet.end(Ended::Shutdown);
         }
     }
@@ -81,6 +81,10 @@ impl Parts {
     pub(crate) fn end(&self) {
         self.ending.send_replace(true);
         self.close_all();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        *self.ending.borrow()
     }
 
     /// Ready when the server ends.

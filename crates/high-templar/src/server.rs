@@ -125,7 +125,8 @@ impl Server {
         }
     }
 
-    /// Hands a trigger to the bus, as the HTTP route does.
+    /// Hands a trigger to the bus, as the HTTP route does, which holds it against its
+    /// bounds before.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// The counters of one server. All but the first two only grow.
+/// The counters of one server. Those of what is open or waits also shrink.
 #[derive(Debug)]
 pub(crate) struct Counters {
     started: SystemTime,

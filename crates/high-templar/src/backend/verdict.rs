@@ -19,9 +19,9 @@ pub enum Verdict {
 
 #[derive(Deserialize)]
 struct Body<'a> {
-    #[serde(default, borrow)]
+    #[serde(default, borrow, deserialize_with = "present")]
     is_authenticated: Option<&'a RawValue>,
-    #[serde(default, borrow)]
+    #[serde(default, borrow, deserialize_with = "present")]
     is_authorized: Option<&'a RawValue>,
     #[serde(default, borrow, deserialize_with = "present")]
     allowed_rooms: Option<&'a RawValue>,
@@ -118,6 +118,7 @@ mod tests {
             r#"{"allowed_rooms":[1]}"#,
             r#"{"allowed_rooms":[["ab","cd"]]}"#,
             r#"{"is_authorized":"no"}"#,
+            r#"{"is_authenticated":null,"allowed_rooms":[{}]}"#,
         ] {
             assert!(matches!(read(body), Err(BackendError::Unusable(_))), "{body}");
         }

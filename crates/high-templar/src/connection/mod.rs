@@ -46,6 +46,8 @@ pub(crate) async fn serve(parts: &Arc<Parts>, number: u64, io: Rewind) {
     let mut client = Client { parts, hub, socket, outlet, allowed, idle, visitor, pinging, member };
     let end = client.run().await;
     client.member.leave();
+    // A hook that is not over keeps nothing that the next one needs.
+    client.pinging = None;
     log::gone(number, &end);
     Box::pin(client.end(&end)).await;
 }
@@ -87,8 +89,7 @@ impl Client<'_> {
                 _ => continue,
             };
             self.hub.counters.received.fetch_add(1, Relaxed);
-            let until = Instant::now() + self.config().idle_timeout;
-            self.idle.as_mut().reset(until);
+            self.rest();
             if let Err(end) = self.answer(request) {
                 return end;
             }
@@ -103,6 +104,14 @@ impl Client<'_> {
     /// Sends what waits, and receives. A client that does not take what it is sent is not
     /// read either: it cannot have more answers made.
     fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
+        if self.pinging.is_some() {
+            // The pong goes first, and what waits with it, as far as it goes.
+            let end = self.pass_on(cx);
+            let _best_effort = self.socket.poll_flush(cx);
+            if let Some(end) = end.or_else(|| self.poll_hook(cx)) {
+                return Poll::Ready(Wake::End(end));
+            }
+        }
         loop {
             if let Some(end) = self.pass_on(cx) {
                 return Poll::Ready(Wake::End(end));
@@ -120,19 +129,10 @@ impl Client<'_> {
                 Poll::Pending => return self.poll_idle(cx),
             }
         }
-        if let Some(pinging) = &mut self.pinging {
-            match pinging.as_mut().poll(cx) {
-                Poll::Ready(Ok(())) => self.pinging = None,
-                Poll::Ready(Err(error)) => {
-                    log::hook_failed(self.outlet.number, &error);
-                    return Poll::Ready(Wake::End(End::Hook));
-                }
-                Poll::Pending => {
-                    // What waits goes out meanwhile.
-                    let _best_effort = self.socket.poll_flush(cx);
-                    return self.poll_idle(cx);
-                }
-            }
+        if self.pinging.is_some() {
+            // What waits goes out meanwhile.
+            let _best_effort = self.socket.poll_flush(cx);
+            return Poll::Pending;
         }
         match self.socket.poll_next(cx) {
             Poll::Ready(Ok(Some(message))) => Poll::Ready(Wake::Message(message)),
@@ -155,7 +155,27 @@ impl Client<'_> {
         None
     }
 
+    /// Drives the hook of a ping, whether or not there is room for more to be sent.
+    fn poll_hook(&mut self, cx: &mut Context<'_>) -> Option<End> {
+        let Poll::Ready(over) = self.pinging.as_mut()?.as_mut().poll(cx) else { return None };
+        self.pinging = None;
+        self.rest();
+        let error = over.err()?;
+        log::hook_failed(self.outlet.number, &error);
+        Some(End::Hook)
+    }
+
+    /// The client is silent from now on.
+    fn rest(&mut self) {
+        let until = Instant::now() + self.config().idle_timeout;
+        self.idle.as_mut().reset(until);
+    }
+
+    /// Whether it has been silent for too long; while it is not read, nobody can tell.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
+        if self.pinging.is_some() {
+            return Poll::Pending;
+        }
         self.idle.as_mut().poll(cx).map(|()| Wake::End(End::Idle))
     }
 

@@ -4,7 +4,7 @@ mod outlet;
 mod rooms;
 
 use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
 };
 
@@ -34,6 +34,38 @@ pub(crate) enum Subscribed {
     Done,
     /// The connection has as many as it may have.
     TooMany,
+}
+
+/// Who gets a trigger: those who are in each of its rooms, looked up once, and the order
+/// in which they are served.
+#[derive(Debug, Default)]
+struct Reached {
+    entered: Vec<Vec<(Arc<Outlet>, Arc<str>)>>,
+    order: Vec<usize>,
+}
+
+impl Reached {
+    /// The place of a room, and whether it is a new one.
+    fn look_up(
+        &mut self,
+        rooms: &Rooms,
+        places: &mut HashMap<Box<str>, usize>,
+        identity: &str,
+    ) -> (usize, bool) {
+        if let Some(place) = places.get(identity) {
+            return (*place, false);
+        }
+        let place = self.entered.len();
+        places.insert(identity.into(), place);
+        self.entered.push(rooms.find(identity));
+        (place, true)
+    }
+
+    fn once(&mut self, rooms: &Rooms, places: &mut HashMap<Box<str>, usize>, identity: &str) {
+        if let (place, true) = self.look_up(rooms, places, identity) {
+            self.order.push(place);
+        }
+    }
 }
 
 impl Hub {
@@ -70,12 +102,11 @@ impl Hub {
     /// Sends the data of a trigger to all who are in its rooms.
     pub(crate) fn deliver(&self, trigger: &Trigger) {
         let data: Arc<str> = frames::data(self.compat, trigger.data()).into();
-        for (outlet, id, times) in self.reached(trigger) {
-            for _ in 0..times {
-                self.counters.queued.fetch_add(1, Relaxed);
-                let (data, id) = (Arc::clone(&data), Arc::clone(&id));
-                self.queue(&outlet, Outgoing::Publish { data, id });
-            }
+        let Reached { entered, order } = self.reached(trigger);
+        for (outlet, id) in order.iter().filter_map(|place| entered.get(*place)).flatten() {
+            self.counters.queued.fetch_add(1, Relaxed);
+            let (data, id) = (Arc::clone(&data), Arc::clone(id));
+            self.queue(outlet, Outgoing::Publish { data, id });
         }
     }
 
@@ -111,42 +142,28 @@ impl Hub {
         self.counters.read(rooms)
     }
 
-    /// Who gets a trigger, under which id, and how often. By the document everyone once,
-    /// and a star names every room that it covers; in the Python server a star is a star,
-    /// and a room that is named twice is served twice.
-    fn reached(&self, trigger: &Trigger) -> Vec<(Arc<Outlet>, Arc<str>, usize)> {
-        let mut named: Vec<(&Room, usize)> = Vec::new();
-        let mut places: HashMap<&str, usize> = HashMap::new();
-        for room in trigger.rooms() {
-            match places.entry(room.identity()) {
-                Entry::Vacant(place) => {
-                    place.insert(named.len());
-                    named.push((room, 1));
-                }
-                Entry::Occupied(place) => {
-                    if let Some((_, times)) = named.get_mut(*place.get()) {
-                        *times += 1;
-                    }
-                }
-            }
-        }
+    /// Who gets a trigger. By the document everyone once, and a star names every room that
+    /// it covers; in the Python server a star is a star, and a room that is named twice is
+    /// served twice.
+    fn reached(&self, trigger: &Trigger) -> Reached {
         let rooms = self.rooms();
-        let (mut reached, mut done) = (Vec::new(), HashSet::new());
-        for (room, times) in named {
+        let (mut reached, mut places) = (Reached::default(), HashMap::new());
+        let mut stars = HashSet::new();
+        for room in trigger.rooms() {
             match self.compat {
-                Compat::V3_1 => rooms.find(room.identity(), times, &mut reached),
+                Compat::V3_1 => {
+                    let place = reached.look_up(&rooms, &mut places, room.identity());
+                    reached.order.push(place.0);
+                }
                 Compat::Document if room.has_star() => {
+                    if !stars.insert(room.identity()) {
+                        continue;
+                    }
                     for covered in rooms.covered_by(room) {
-                        if done.insert(Arc::clone(&covered)) {
-                            rooms.find(&covered, 1, &mut reached);
-                        }
+                        reached.once(&rooms, &mut places, &covered);
                     }
                 }
-                Compat::Document => {
-                    if done.insert(room.identity().into()) {
-                        rooms.find(room.identity(), 1, &mut reached);
-                    }
-                }
+                Compat::Document => reached.once(&rooms, &mut places, room.identity()),
             }
         }
         reached

@@ -24,11 +24,11 @@ struct Held {
     /// Identities of rooms, by request id.
     ids: HashMap<Arc<str>, HashSet<Arc<str>>>,
     rooms: usize,
-    /// Of the identities.
+    /// Of their identities and request ids.
     bytes: usize,
 }
 
-/// Most bytes of the rooms of one connection together.
+/// Most bytes of the rooms of one connection together, with their request ids.
 const MAX_BYTES: usize = 4 << 20;
 
 /// Who is in a room: connections, and their request ids.
@@ -56,11 +56,12 @@ impl Rooms {
             Some((id, _)) => Arc::clone(id),
             None => id.into(),
         };
-        if held.rooms >= most || held.bytes + identity.len() > MAX_BYTES {
+        let bytes = identity.len() + id.len();
+        if held.rooms >= most || held.bytes + bytes > MAX_BYTES {
             return Subscribed::TooMany;
         }
         held.rooms += 1;
-        held.bytes += identity.len();
+        held.bytes += bytes;
         held.ids.entry(Arc::clone(&id)).or_default().insert(Arc::clone(&identity));
         if let Entry::Vacant(place) = self.rooms.entry(Arc::clone(&identity)) {
             place.insert(BTreeMap::new());
@@ -77,7 +78,7 @@ impl Rooms {
         let Some(held) = self.connections.get_mut(&connection) else { return false };
         let Some((id, rooms)) = held.ids.remove_entry(id) else { return false };
         held.rooms -= rooms.len();
-        held.bytes -= rooms.iter().map(|room| room.len()).sum::<usize>();
+        held.bytes -= rooms.iter().map(|room| room.len() + id.len()).sum::<usize>();
         for room in rooms {
             self.exit(&room, connection, &id);
         }
@@ -93,15 +94,10 @@ impl Rooms {
         }
     }
 
-    /// Adds everyone who is in a room, to be served so many times.
-    pub(super) fn find(
-        &self,
-        identity: &str,
-        times: usize,
-        found: &mut Vec<(Arc<Outlet>, Arc<str>, usize)>,
-    ) {
+    /// Everyone who is in a room, and under which ids.
+    pub(super) fn find(&self, identity: &str) -> Vec<(Arc<Outlet>, Arc<str>)> {
         let entered = self.rooms.get(identity).into_iter().flatten();
-        found.extend(entered.map(|((_, id), outlet)| (Arc::clone(outlet), Arc::clone(id), times)));
+        entered.map(|((_, id), outlet)| (Arc::clone(outlet), Arc::clone(id))).collect()
     }
 
     /// The rooms that a star stands for. Looks at all with the same keys.
@@ -145,9 +141,8 @@ mod tests {
     }
 
     fn ids(rooms: &Rooms, name: &str) -> Vec<String> {
-        let mut found = Vec::new();
-        rooms.find(room(name).identity(), 1, &mut found);
-        found.iter().map(|(outlet, id, _)| format!("{}{id}", outlet.number)).collect()
+        let found = rooms.find(room(name).identity());
+        found.iter().map(|(outlet, id)| format!("{}{id}", outlet.number)).collect()
     }
 
     #[test]

@@ -268,6 +268,27 @@ async fn a_slow_hook_keeps_nothing_from_being_delivered() {
     assert_eq!(began.elapsed().as_secs(), 30);
 }
 
+/// A hook has its time whether or not its client reads, and leaves nothing behind.
+#[tokio::test(start_paused = true)]
+async fn a_hook_is_driven_while_its_client_does_not_read() {
+    let hooks = Slow(Arc::default());
+    let server = crate::support::builder(&["{}"]).hooks(hooks).build().unwrap();
+    let mut client = Raw::open(&server, "/ws/", &[("Cookie", "hangs=1")]).await.unwrap();
+    client.hear().await.unwrap();
+    client.enter("{}", "a").await;
+    assert_eq!(client.ask("ping").await, "pong");
+    let data = format!("\"{}\"", "x".repeat(1 << 10));
+    for _ in 0..300 {
+        crate::support::trigger(&server, &["{}"], &data).await;
+    }
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    assert_eq!(server.status().open_connections, 1);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let status = server.status();
+    assert_eq!((status.open_connections, status.messages_queued), (0, 0));
+    assert_eq!(status.slow_consumers, 0);
+}
+
 /// Those who are told of the end are told before the server is gone; who comes too late
 /// is sent away.
 #[tokio::test(start_paused = true)]
@@ -283,6 +304,9 @@ async fn a_server_that_stops_waits_for_its_hooks() {
         async move { server.run([Listener::new(listener)], async { drop(stopped.await) }).await }
     });
     let mut socket = tcp_client(address).await;
+    // Its hook is not over when the server ends.
+    socket.send(&ws_core::Message::text("ping")).await.unwrap();
+    assert!(socket.next().await.unwrap().is_some());
     // Kept alive by a publisher who says nothing any more.
     let mut idle = tokio::net::TcpStream::connect(address).await.unwrap();
     idle.write_all(b"GET /status HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
@@ -292,7 +316,9 @@ async fn a_server_that_stops_waits_for_its_hooks() {
     assert!(within(socket.next()).await.unwrap().is_none());
     assert_eq!(socket.close_frame().unwrap().code.as_u16(), 1001);
     within(running).await.unwrap();
+    // That of the ping, within the grace of three seconds, is not; that of the end is.
     assert_eq!(over.load(Ordering::Relaxed), 1);
+    server.run([], std::future::pending()).await;
     let mut late = Raw::connect(&server).await;
     assert_eq!(late.end().await, Some(1001));
 }

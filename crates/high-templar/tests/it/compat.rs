@@ -1,5 +1,5 @@
-//! The transcripts of docs/protocols/high-templar.md, 23, frame by frame, as the Python
-//! server of version 3.1 has them.
+//! Recorded transcripts of the Python server of version 3.1, frame by frame
+//! (docs/protocols/high-templar.md, 6 to 9).
 
 use high_templar::{BackendError, Compat};
 
@@ -171,5 +171,21 @@ async fn a_client_is_forgotten_before_it_knows_that_it_is_gone() {
         client.0.close(Some(&frame), std::time::Duration::from_secs(5)).await.unwrap();
         let status = server.status();
         assert_eq!((status.open_connections, status.num_rooms), (0, 0));
+    }
+}
+
+/// A room that is named twice is served twice, each time in its turn.
+#[tokio::test]
+async fn rooms_are_served_in_the_order_of_the_trigger() {
+    let server = server(Compat::V3_1, &[r#"{"r":"*"}"#]);
+    let mut client = Raw::connect(&server).await;
+    client.hear().await.unwrap();
+    let (a, b) = (r#"{"r":"a"}"#, r#"{"r":"b"}"#);
+    client.enter(a, "a").await;
+    client.enter(b, "b").await;
+    trigger(&server, &[a, b, a], "1").await;
+    for id in ["a", "b", "a"] {
+        let wanted = format!(r#"{{"type": "publish", "data": 1, "requestId": "{id}"}}"#);
+        assert_eq!(client.hear().await.unwrap(), wanted);
     }
 }

@@ -61,7 +61,7 @@ impl<R> Core<R> {
                     _ => self.requests.pop(),
                 };
                 if !matches!(asked, Some(Asked::Ping)) {
-                    self.out_of_step(now, asked, text);
+                    self.out_of_step(now, text);
                 }
             }
             Incoming::Reply { id, result } => {
@@ -80,7 +80,7 @@ impl<R> Core<R> {
                         self.effects.push_back(Effect::Reply { to, result });
                     }
                 }
-                asked => self.out_of_step(now, asked, text),
+                _ => self.out_of_step(now, text),
             },
         }
     }
@@ -138,18 +138,13 @@ impl<R> Core<R> {
             }
             // A 2.x server may answer late what was given up.
             (None, _) if self.line == Protocol::V2 => self.warn(Error::protocol("reply", text)),
-            (asked, _) => self.out_of_step(now, asked, text),
+            _ => self.out_of_step(now, text),
         }
     }
 
     /// An answer to something else than what was asked: from now on none can be
     /// matched.
-    fn out_of_step(&mut self, now: Instant, asked: Option<Asked>, text: &str) {
-        if let Some(Asked::Unsubscribe { call: Some(call), .. }) = asked
-            && let Some(Call { to, .. }) = self.calls.remove(&call)
-        {
-            self.reply(to, Err(Error::protocol("reply", text)));
-        }
+    fn out_of_step(&mut self, now: Instant, text: &str) {
         self.fail(now, true, Error::protocol("reply", text));
     }
 

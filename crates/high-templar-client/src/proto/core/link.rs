@@ -134,8 +134,8 @@ impl<R> Core<R> {
     fn finish(&mut self, graceful: bool) {
         let to = self.link.end(graceful);
         // No gap is told: the application wants no more.
-        self.end_all(None);
         self.lose_connection();
+        self.end_all(None);
         let starting = self.link.closed();
         self.reply_all(starting, &Error::Closed);
         self.effects.push_back(Effect::Closed { to });

@@ -106,10 +106,10 @@ fn server(settings: &Settings) -> Result<(Server, String), Failed> {
 /// A URL without who asks and what for.
 fn shown(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or_default();
-    match url.split_once("://").map(|(scheme, rest)| (scheme, rest.split_once('@'))) {
-        Some((scheme, Some((_secret, rest)))) => format!("{scheme}://{rest}"),
-        _ => url.to_owned(),
-    }
+    let Some((scheme, rest)) = url.split_once("://") else { return String::new() };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority.rsplit_once('@').map_or(authority, |(_secret, host)| host);
+    format!("{scheme}://{host}/{path}")
 }
 
 async fn bind(option: &str, address: &str) -> Result<TcpListener, Failed> {
