@@ -27,25 +27,27 @@ async fn feed(stream: TcpStream) -> Option<()> {
         Message::Text(text) => serde_json::from_str::<serde_json::Value>(&text).ok(),
         _ => None,
     };
-    let mut messages = None;
-    while messages.is_none() {
+    let mut stream = None;
+    while stream.is_none() {
         let Some(asked) = said(socket.next().await.ok()??) else { continue };
         let (id, name) = (&asked["id"], asked["payload"].as_str());
         let answer = match name {
             None => r#"{"id":1,"action":"authenticate","success":true}"#.to_owned(),
             Some(name) => {
-                messages = name.parse::<u64>().ok();
+                stream = Some(name.to_owned());
                 format!(r#"{{"id":{id},"action":"subscription","success":true,"payload":{id}}}"#)
             }
         };
         socket.send(&Message::text(answer)).await.ok()?;
     }
+    // It is called after the number of messages.
+    let stream = stream?;
     let delivery = format!(
-        r#"{{"id":2,"action":"subscription","streamName":"bench","payload":{}}}"#,
+        r#"{{"id":2,"action":"subscription","streamName":"{stream}","payload":{}}}"#,
         crate::payload()
     );
     let delivery = Message::text(delivery);
-    for n in 1..=messages? {
+    for n in 1..=stream.parse::<u64>().ok()? {
         // One write for what has gathered.
         socket.feed(&delivery).await.ok()?;
         if n % 64 == 0 {
