@@ -48,18 +48,16 @@ impl Parts {
         Self { config, backend, hooks, bus, hub, outlets, next, name, ending }
     }
 
-    /// The number of the next connection.
-    pub(crate) fn number(&self) -> u64 {
-        self.next.fetch_add(1, Relaxed)
-    }
-
     /// Counts a connection; one that comes while the server ends is ended at once.
-    pub(crate) fn join(&self, outlet: &Arc<Outlet>) {
+    pub(crate) fn join(&self) -> Arc<Outlet> {
+        let number = self.next.fetch_add(1, Relaxed);
+        let outlet = Arc::new(Outlet::new(number, self.config.max_queue));
         self.hub.counters.connections.fetch_add(1, Relaxed);
-        self.outlets().insert(outlet.number, Arc::clone(outlet));
+        self.outlets().insert(number, Arc::clone(&outlet));
         if self.has_ended() {
             outlet.end(Ended::Shutdown);
         }
+        outlet
     }
 
     /// Forgets a connection, its rooms, and what waits for it.

@@ -101,7 +101,7 @@ impl Server {
         // Whoever says nothing is left.
         let Ok(Ok((is_websocket, io))) = sniffed else { return };
         if is_websocket {
-            connection::serve(&self.0, self.0.number(), io).await;
+            connection::serve(&self.0, io).await;
         } else {
             // Thousands of the others wait at a time: they have no room for this.
             Box::pin(http::serve(&self.0, io, false)).await;

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::auditor::Auditor;
+use crate::{
+    auditor::Auditor,
+    fault::{Action, At, Direction, Rule},
+};
 
 /// The sum of the books of many sessions, printed as one line of JSON a test.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -48,6 +51,26 @@ impl Totals {
         self.lost += verdict.lost();
         self.duplicated += verdict.duplicated();
         self.findings += verdict.findings.len();
+    }
+
+    /// Strikes once a session: at byte 0, 1, 2, .. of one direction, until a session is over
+    /// before the fault comes. `play` runs one with its rule, and adds its books. Returns
+    /// how many bytes a session has.
+    pub fn at_every_byte(
+        &mut self,
+        direction: Direction,
+        action: Action,
+        mut play: impl FnMut(Rule, &mut Self),
+    ) -> u64 {
+        let mut byte = 0;
+        loop {
+            let before = self.faults;
+            play(Rule::new(direction, At::Byte(byte), action), self);
+            if self.faults == before {
+                return byte;
+            }
+            byte += 1;
+        }
     }
 
     /// Prints the line of `test`, which began at `start`, to standard error: also of a

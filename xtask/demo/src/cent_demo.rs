@@ -3,14 +3,15 @@
 use std::{cell::RefCell, time::Duration};
 
 use cent::{AsyncClient, Backoff, Config, Publish};
-use realtime_sandbox::{
-    Action, At, Auditor, CentrifugoConfig, Direction, Faults, Proxy, Rule, Sandbox,
-};
+use realtime_sandbox::{Action, At, Auditor, CentrifugoConfig, Direction, Proxy, Rule, Sandbox};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use ws_core::{ClientRequest, Connection, Dialer, Endpoint, Keys, Limits, Message, Stream};
 
-use crate::report::{Narrator, Row};
+use crate::{
+    lines::Lines,
+    report::{Narrator, Row},
+};
 
 const MESSAGES: usize = 200;
 const PAUSE: Duration = Duration::from_millis(5);
@@ -32,14 +33,9 @@ pub(crate) async fn local(narrator: &Narrator) -> Result<Row, String> {
     let server = sandbox.centrifugo();
     narrator.say(&format!("sandbox listens on {}", server.url()));
     let address = server.address().ok_or("no port")?;
-    let mut proxies = Vec::new();
-    for rule in [PUBLISHER_CUT, SUBSCRIBER_CUT] {
-        let faults = Faults::default();
-        faults.add(rule);
-        proxies.push(Proxy::tcp(address, faults).await.map_err(|e| format!("no port: {e}"))?);
-    }
-    let hosts = proxies.iter().filter_map(Proxy::address).map(|address| address.to_string());
-    let [to_publish, to_subscribe] = hosts.collect::<Vec<_>>().try_into().map_err(|_| "no port")?;
+    let lines = Lines::new(address, [PUBLISHER_CUT, SUBSCRIBER_CUT]).await;
+    let lines = lines.map_err(|e| format!("no port: {e}"))?;
+    let [to_publish, to_subscribe] = lines.addresses;
     // A publication with a key can be made again: the server knows the repetition.
     let again = Backoff::default().first(Duration::from_millis(20));
     let config = Config::v6(format!("http://{to_publish}"), server.api_key()).retry(5, again);
@@ -49,11 +45,10 @@ pub(crate) async fn local(narrator: &Narrator) -> Result<Row, String> {
     let socket = subscriber.open(None).await?;
     auditor.subscribed("subscriber", CHANNEL);
     narrator.say("subscriber is connected and subscribed");
-    let proxy = proxies.first().ok_or("no port")?;
-    let demo = Demo { narrator, auditor: &auditor, proxy };
+    let demo = Demo { narrator, auditor: &auditor, proxy: lines.first() };
     let (published, received) = tokio::join!(demo.publish(&publisher), subscriber.run(socket));
     let recovered = [received?, published?].concat();
-    let cuts = proxies.iter().map(|proxy| proxy.faults().struck()).sum();
+    let cuts = lines.cuts();
     Ok(Row { name: "cent", verdict: auditor.verdict(), cuts, recovered, resumes: true })
 }
 

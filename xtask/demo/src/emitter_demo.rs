@@ -7,12 +7,13 @@ use emitter::{
     Address, Backoff, Client, Config, Delivery, Event, PublishOptions, SubscribeOptions,
     Subscription,
 };
-use realtime_sandbox::{
-    Action, At, Auditor, Direction, EmitterConfig, Faults, Proxy, Rule, Sandbox,
-};
+use realtime_sandbox::{Action, At, Auditor, Direction, EmitterConfig, Rule, Sandbox};
 use tokio::time::Instant;
 
-use crate::report::{Narrator, Row};
+use crate::{
+    lines::Lines,
+    report::{Narrator, Row},
+};
 
 const MESSAGES: usize = 200;
 const PAUSE: Duration = Duration::from_millis(5);
@@ -33,18 +34,13 @@ pub(crate) async fn local(narrator: &Narrator) -> Result<Row, String> {
     let broker = sandbox.emitter();
     let address = broker.address().ok_or("no port")?;
     narrator.say(&format!("sandbox listens on {address}"));
-    let mut proxies = Vec::new();
-    for rule in [PUBLISHER_CUT, SUBSCRIBER_CUT] {
-        let faults = Faults::default();
-        faults.add(rule);
-        proxies.push(Proxy::tcp(address, faults).await.map_err(|e| format!("no port: {e}"))?);
-    }
+    let lines = Lines::new(address, [PUBLISHER_CUT, SUBSCRIBER_CUT]).await;
+    let lines = lines.map_err(|e| format!("no port: {e}"))?;
     let quickly = Backoff::default().first(Duration::from_millis(100));
-    let configs = proxies.iter().filter_map(Proxy::address).map(|address| {
+    let [publisher, subscriber] = lines.addresses.map(|address| {
         let address = Address::new("127.0.0.1").port(address.port()).insecure();
         Config::new(address).default_key(broker.channel_key()).backoff(quickly)
     });
-    let [publisher, subscriber] = configs.collect::<Vec<_>>().try_into().map_err(|_| "no port")?;
     let told = |error: emitter::Error| error.to_string();
     let publisher = Client::connect(publisher).await.map_err(told)?;
     let subscriber = Client::connect(subscriber).await.map_err(told)?;
@@ -59,7 +55,7 @@ pub(crate) async fn local(narrator: &Narrator) -> Result<Row, String> {
     let (published, received, recovered) =
         tokio::join!(demo.publish(&publisher), demo.receive(&mut subscription), recovered);
     published.and(received)?;
-    let cuts = proxies.iter().map(|proxy| proxy.faults().struck()).sum();
+    let cuts = lines.cuts();
     let recovered = [recovered.0, recovered.1].into_iter().flatten().collect();
     Ok(Row { name: "emitter", verdict: auditor.verdict(), cuts, recovered, resumes: true })
 }

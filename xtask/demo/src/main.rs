@@ -5,7 +5,9 @@
 
 mod cent_demo;
 mod emitter_demo;
+mod forgetful;
 mod high_templar_demo;
+mod lines;
 mod report;
 mod satori_rtm_demo;
 mod stream_sea_demo;

@@ -10,7 +10,10 @@ use satori_rtm::{
 };
 use tokio::{net::TcpStream, time::Instant};
 
-use crate::report::{Narrator, Row, explain};
+use crate::{
+    lines::Lines,
+    report::{Narrator, Row, explain},
+};
 
 const MESSAGES: usize = 200;
 const PAUSE: Duration = Duration::from_millis(5);
@@ -32,20 +35,14 @@ pub(crate) async fn local(narrator: &Narrator) -> Result<Row, Error> {
     let rtm = sandbox.rtm();
     narrator.say(&format!("sandbox listens on {}", rtm.url()));
     let address = rtm.address().ok_or(Error::Closed)?;
-    let mut proxies = Vec::new();
-    for rule in [SUBSCRIBER_CUT, PUBLISHER_CUT] {
-        let faults = Faults::default();
-        faults.add(rule);
-        proxies.push(Proxy::tcp(address, faults).await.map_err(no_port)?);
-    }
-    let configs = proxies.iter().map(|proxy| {
-        let url = proxy.address().map(|address| format!("ws://{address}")).unwrap_or_default();
+    let lines = Lines::new(address, [SUBSCRIBER_CUT, PUBLISHER_CUT]).await.map_err(no_port)?;
+    let configs = lines.addresses.map(|address| {
+        let url = format!("ws://{address}");
         Config::new(url, rtm.appkey()).role(rtm.role(), rtm.role_secret())
     });
-    let configs: Vec<Config> = configs.collect();
     let demo = Demo { narrator, auditor, acknowledged_is_received: false };
-    let (verdict, recovered) = demo.run(configs).await?;
-    let cuts = proxies.iter().map(|proxy| proxy.faults().struck()).sum();
+    let (verdict, recovered) = demo.run(configs.to_vec()).await?;
+    let cuts = lines.cuts();
     Ok(Row { name: "satori-rtm", verdict, cuts, recovered, resumes: true })
 }
 

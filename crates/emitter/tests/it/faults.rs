@@ -123,15 +123,9 @@ fn at_every_byte(name: &str, action: Action, options: &SubscribeOptions) -> Tota
     let mut totals = Totals::default();
     for line in LINES {
         for direction in BOTH {
-            for byte in 0.. {
-                let before = totals.faults;
-                let rule = Rule::new(direction, At::Byte(byte), action);
-                play(line, &[rule], options, &mut totals);
-                if totals.faults == before {
-                    assert!(byte > 100, "the session has only {byte} bytes");
-                    break;
-                }
-            }
+            let play = |rule, totals: &mut _| play(line, &[rule], options, totals);
+            let bytes = totals.at_every_byte(direction, action, play);
+            assert!(bytes > 100, "the session has only {bytes} bytes");
         }
     }
     totals.print(name, start);

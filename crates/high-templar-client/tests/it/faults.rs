@@ -99,14 +99,9 @@ fn at_every_byte(name: &str, action: Action) -> Totals {
     let mut totals = Totals::default();
     for engine in Engine::ALL {
         for direction in BOTH {
-            for byte in 0.. {
-                let before = totals.faults;
-                play(engine, &[Rule::new(direction, At::Byte(byte), action)], &mut totals);
-                if totals.faults == before {
-                    assert!(byte > 300, "the session has only {byte} bytes");
-                    break;
-                }
-            }
+            let play = |rule, totals: &mut _| play(engine, &[rule], totals);
+            let bytes = totals.at_every_byte(direction, action, play);
+            assert!(bytes > 300, "the session has only {bytes} bytes");
         }
     }
     totals.print(name, start);

@@ -12,9 +12,8 @@ pub(super) struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    pub(super) fn new(parts: &'a Parts, outlet: Outlet) -> Self {
-        let outlet = Arc::new(outlet);
-        parts.join(&outlet);
+    pub(super) fn new(parts: &'a Parts) -> Self {
+        let outlet = parts.join();
         Self { parts, outlet, has_left: false }
     }
 

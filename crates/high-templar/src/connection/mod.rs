@@ -33,30 +33,25 @@ use crate::{
 const AT_ONCE: usize = 32;
 
 /// Serves a client to its end.
-pub(crate) async fn serve(parts: &Arc<Parts>, number: u64, io: Rewind) {
+pub(crate) async fn serve(parts: &Arc<Parts>, io: Rewind) {
     // The questions to the backend are long gone when a client stays for hours: they are
     // kept in a future of their own, which is let go.
     let Some((socket, visitor, allowed)) = Box::pin(admit(parts, io)).await else { return };
-    let member = Member::new(parts, Outlet::new(number, parts.config.max_queue));
-    let outlet = Arc::clone(member.outlet());
+    let member = Member::new(parts);
     let idle = Box::pin(tokio::time::sleep(parts.config.idle_timeout));
-    let (compat, hub) = (parts.config.compat, &parts.hub);
-    hub.queue(&outlet, Outgoing::Answer(frames::welcome(compat, allowed.rooms())));
-    let pinging = None;
-    let mut client = Client { parts, hub, socket, outlet, allowed, idle, visitor, pinging, member };
+    let mut client = Client { parts, socket, allowed, idle, visitor, pinging: None, member };
+    client.say(frames::welcome(parts.config.compat, client.allowed.rooms()));
     let end = client.run().await;
     client.member.leave();
     // A hook that is not over keeps nothing that the next one needs.
     client.pinging = None;
-    log::gone(number, &end);
+    log::gone(client.outlet().number, &end);
     Box::pin(client.end(&end)).await;
 }
 
 struct Client<'a> {
     parts: &'a Arc<Parts>,
-    hub: &'a Hub,
     socket: Connection<Rewind>,
-    outlet: Arc<Outlet>,
     allowed: AllowedRooms,
     /// When the client has said nothing for too long.
     idle: Pin<Box<Sleep>>,
@@ -88,7 +83,7 @@ impl Client<'_> {
                 // A sign of life, which does not count.
                 _ => continue,
             };
-            self.hub.counters.received.fetch_add(1, Relaxed);
+            self.hub().counters.received.fetch_add(1, Relaxed);
             self.rest();
             if let Err(end) = self.answer(request) {
                 return end;
@@ -104,35 +99,19 @@ impl Client<'_> {
     /// Sends what waits, and receives. A client that does not take what it is sent is not
     /// read either: it cannot have more answers made.
     fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
+        let has_room = match self.send(cx) {
+            Ok(has_room) => has_room,
+            Err(end) => return Poll::Ready(Wake::End(end)),
+        };
         if self.pinging.is_some() {
             // The pong goes first, and what waits with it, as far as it goes.
-            let end = self.pass_on(cx);
             let _best_effort = self.socket.poll_flush(cx);
-            if let Some(end) = end.or_else(|| self.poll_hook(cx)) {
+            if let Some(end) = self.poll_hook(cx) {
                 return Poll::Ready(Wake::End(end));
             }
         }
-        loop {
-            if let Some(end) = self.pass_on(cx) {
-                return Poll::Ready(Wake::End(end));
-            }
-            if self.socket.has_room() {
-                break;
-            }
-            if self.outlet.poll_slow(cx).is_ready() {
-                return Poll::Ready(Wake::End(End::Slow));
-            }
-            match self.socket.poll_flush(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return Poll::Ready(Wake::End(End::Gone)),
-                Poll::Pending if self.socket.has_room() => {}
-                Poll::Pending => return self.poll_idle(cx),
-            }
-        }
-        if self.pinging.is_some() {
-            // What waits goes out meanwhile.
-            let _best_effort = self.socket.poll_flush(cx);
-            return Poll::Pending;
+        if !has_room || self.pinging.is_some() {
+            return self.poll_idle(cx);
         }
         match self.socket.poll_next(cx) {
             Poll::Ready(Ok(Some(message))) => Poll::Ready(Wake::Message(message)),
@@ -142,17 +121,37 @@ impl Client<'_> {
         }
     }
 
+    /// Hands over what waits, until nothing does or the network takes no more; returns
+    /// whether there is room left.
+    fn send(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        loop {
+            self.pass_on(cx)?;
+            if self.socket.has_room() {
+                return Ok(true);
+            }
+            if self.outlet().poll_slow(cx).is_ready() {
+                return Err(End::Slow);
+            }
+            match self.socket.poll_flush(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Err(End::Gone),
+                Poll::Pending if self.socket.has_room() => {}
+                Poll::Pending => return Ok(false),
+            }
+        }
+    }
+
     /// Hands over what waits, as far as there is room.
-    fn pass_on(&mut self, cx: &mut Context<'_>) -> Option<End> {
+    fn pass_on(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         while self.socket.has_room() {
-            match self.outlet.poll_take(cx) {
+            match self.outlet().poll_take(cx) {
                 Poll::Ready(Ok(outgoing)) => self.hand_over(outgoing),
-                Poll::Ready(Err(Ended::Slow)) => return Some(End::Slow),
-                Poll::Ready(Err(Ended::Shutdown)) => return Some(End::Shutdown),
+                Poll::Ready(Err(Ended::Slow)) => return Err(End::Slow),
+                Poll::Ready(Err(Ended::Shutdown)) => return Err(End::Shutdown),
                 Poll::Pending => break,
             }
         }
-        None
+        Ok(())
     }
 
     /// Drives the hook of a ping, whether or not there is room for more to be sent.
@@ -161,7 +160,7 @@ impl Client<'_> {
         self.pinging = None;
         self.rest();
         let error = over.err()?;
-        log::hook_failed(self.outlet.number, &error);
+        log::hook_failed(self.outlet().number, &error);
         Some(End::Hook)
     }
 
@@ -184,10 +183,10 @@ impl Client<'_> {
         // A close has come meanwhile: it is the next thing that is received.
         let sent = self.socket.queue(&Message::text(outgoing.into_text())).is_ok();
         if is_publish && sent {
-            self.hub.counters.sent.fetch_add(1, Relaxed);
-            self.hub.counters.queued.fetch_sub(1, Relaxed);
+            self.hub().counters.sent.fetch_add(1, Relaxed);
+            self.hub().counters.queued.fetch_sub(1, Relaxed);
         } else if is_publish {
-            self.hub.lost(1);
+            self.hub().lost(1);
         }
     }
 
@@ -203,7 +202,7 @@ impl Client<'_> {
                     }));
                 }
             }
-            Request::Status => self.say(self.hub.status().reply()),
+            Request::Status => self.say(self.hub().status().reply()),
             Request::Subscribe { room, id } => {
                 let named = |answer: String| self.named(&id, answer);
                 if !self.allowed.is_allowed(&room) {
@@ -211,7 +210,7 @@ impl Client<'_> {
                     return Ok(());
                 }
                 let most = self.config().max_subscriptions;
-                self.hub.subscribe(&self.outlet, &room, &id, most, |subscribed| {
+                self.hub().subscribe(self.outlet(), &room, &id, most, |subscribed| {
                     named(match subscribed {
                         Subscribed::Done => frames::SUCCESS.to_owned(),
                         Subscribed::TooMany => frames::error("too-many-subscriptions"),
@@ -219,7 +218,7 @@ impl Client<'_> {
                 });
             }
             Request::Unsubscribe { id } => {
-                let answer = match self.hub.unsubscribe(&self.outlet, &id) {
+                let answer = match self.hub().unsubscribe(self.outlet(), &id) {
                     true => frames::SUCCESS.to_owned(),
                     false => frames::error("not-subscribed"),
                 };
@@ -227,7 +226,7 @@ impl Client<'_> {
             }
             Request::Wrong(wrong) => self.say(match wrong.is_stray() {
                 true => {
-                    frames::stray_error(&self.parts.name_of(self.outlet.number), wrong.message())
+                    frames::stray_error(&self.parts.name_of(self.outlet().number), wrong.message())
                 }
                 false => frames::error(wrong.message()),
             }),
@@ -248,7 +247,7 @@ impl Client<'_> {
     }
 
     fn say(&self, answer: String) {
-        self.hub.queue(&self.outlet, Outgoing::Answer(answer));
+        self.hub().queue(self.outlet(), Outgoing::Answer(answer));
     }
 
     /// Ends the connection as its end wants it.
@@ -276,6 +275,14 @@ impl Client<'_> {
         if let (Some(hooks), Some(visitor)) = (&parts.hooks, &visitor) {
             let _gone = within(&parts.config, hooks.on_disconnect(visitor)).await;
         }
+    }
+
+    const fn outlet(&self) -> &Arc<Outlet> {
+        self.member.outlet()
+    }
+
+    fn hub(&self) -> &Hub {
+        &self.parts.hub
     }
 
     fn config(&self) -> &Config {
