@@ -24,6 +24,8 @@ pub struct Backoff {
     max: Duration,
     factor: f64,
     reset_after: Duration,
+    is_exact: bool,
+    is_from_attempt: bool,
 }
 
 impl Default for Backoff {
@@ -34,6 +36,8 @@ impl Default for Backoff {
             max: Duration::from_secs(10),
             factor: 1.6,
             reset_after: Duration::from_secs(30),
+            is_exact: false,
+            is_from_attempt: false,
         }
     }
 }
@@ -66,6 +70,24 @@ impl Backoff {
     #[must_use]
     pub const fn reset_after(mut self, stable: Duration) -> Self {
         self.reset_after = stable;
+        self
+    }
+
+    /// Takes each wait at its upper end, the first included: for schedules that are
+    /// known beforehand. Clients that lose the same server then return in the same
+    /// instant.
+    #[must_use]
+    pub const fn without_jitter(mut self) -> Self {
+        self.is_exact = true;
+        self
+    }
+
+    /// Counts each wait from the beginning of the attempt that failed, and for a
+    /// connection that was lost from the beginning of the attempt that made it: after
+    /// one that lasted, the next begins at once.
+    #[must_use]
+    pub const fn from_attempt(mut self) -> Self {
+        self.is_from_attempt = true;
         self
     }
 }
@@ -101,19 +123,28 @@ pub struct Retry {
     rng: Rng,
     attempt: u32,
     connected_at: Option<Instant>,
+    began_at: Option<Instant>,
 }
 
 impl Retry {
     /// Begins with no failure counted.
     #[must_use]
     pub const fn new(policy: Backoff, rng: Rng) -> Self {
-        Self { policy, rng, attempt: 0, connected_at: None }
+        Self { policy, rng, attempt: 0, connected_at: None, began_at: None }
+    }
+
+    /// Notes that an attempt begins.
+    pub const fn began(&mut self, now: Instant) {
+        self.began_at = Some(now);
     }
 
     /// Counts a failure or loss at `now`; returns the wait before the next
     /// attempt, as long as `advice` asks.
     pub fn failed(&mut self, now: Instant, advice: Advice) -> Duration {
-        let drawn = self.draw(now);
+        let mut drawn = self.draw(now);
+        if let Some(began) = self.began_at.filter(|_| self.policy.is_from_attempt) {
+            drawn = drawn.saturating_sub(now.saturating_duration_since(began));
+        }
         match advice {
             Advice::None => drawn,
             // Clients that were told the same do not return in the same instant.
@@ -131,7 +162,7 @@ impl Retry {
             self.attempt = 0;
         }
         self.attempt = self.attempt.saturating_add(1);
-        let part = self.rng.fraction();
+        let part = if self.policy.is_exact { 1.0 } else { self.rng.fraction() };
         if self.attempt == 1 {
             return self.policy.first.min(self.policy.max).mul_f64(part);
         }
@@ -196,6 +227,25 @@ mod tests {
         retry.connected(start);
         let _wait = retry.failed(start + Duration::from_secs(30), Advice::None);
         assert_eq!(retry.attempt(), 1);
+    }
+
+    #[test]
+    fn an_exact_schedule_doubles_from_the_beginning_of_each_attempt() {
+        let second = Duration::from_secs(1);
+        let policy = Backoff::default().max(300 * second).factor(2.0).reset_after(Duration::ZERO);
+        let mut retry = Retry::new(policy.without_jitter().from_attempt(), Rng::seeded(1));
+        let start = Instant::now();
+        let waits = (0..11).map(|_| {
+            retry.began(start);
+            retry.failed(start, Advice::None).as_secs()
+        });
+        assert_eq!(waits.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        // The connection before this loss lasted longer than the wait.
+        retry.began(start);
+        retry.connected(start);
+        assert_eq!(retry.failed(start + 2 * second, Advice::None), Duration::ZERO);
+        retry.began(start);
+        assert_eq!(retry.failed(start + second, Advice::None), second);
     }
 
     #[test]

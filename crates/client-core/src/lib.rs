@@ -9,6 +9,7 @@ mod heartbeat;
 mod inbox;
 mod life;
 mod link;
+mod listeners;
 mod monitor;
 mod outbox;
 mod rng;
@@ -33,6 +34,7 @@ pub use crate::{
     inbox::{InboxLimits, Overflow, Reader, Received, Writer, inbox},
     life::{CloseReport, Dropped, Event, State, Stats},
     link::{Link, LinkError, LinkOrder, LinkSettings, LinkTimeout, Lost, Started, after},
+    listeners::Listeners,
     monitor::{Events, Monitor},
     outbox::{Outbox, OutboxFull, OutboxLimits, Token},
     rng::Rng,

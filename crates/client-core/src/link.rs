@@ -44,6 +44,8 @@ pub struct LinkSettings {
     pub pong_within: Duration,
     /// A first attempt that fails is repeated like a later one.
     pub retry_first_connect: bool,
+    /// Gives up when more attempts than these have failed in a row.
+    pub max_failures: Option<u32>,
 }
 
 /// What a link asks of whoever owns the socket.
@@ -92,6 +94,8 @@ pub struct Link<R, E> {
     monitor: Monitor<E>,
     phase: Phase,
     retry: Retry,
+    /// Attempts that failed since the last usable connection.
+    failures: u32,
     /// Who waits for the first connection.
     starting: Vec<R>,
     closing: Option<Closing<R>>,
@@ -141,6 +145,7 @@ impl<R, E: LinkError> Link<R, E> {
             settings,
             monitor,
             phase: Phase::Down,
+            failures: 0,
             starting: Vec::new(),
             closing: None,
             orders: VecDeque::new(),
@@ -155,6 +160,7 @@ impl<R, E: LinkError> Link<R, E> {
             Phase::Closed | Phase::Connecting { .. } | Phase::Authenticating { .. } => {}
             Phase::Down => {
                 self.retry.reset();
+                self.failures = 0;
                 self.begin(now);
             }
             Phase::Waiting { .. } => self.begin(now),
@@ -187,6 +193,7 @@ impl<R, E: LinkError> Link<R, E> {
     pub fn live(&mut self, now: Instant) -> Vec<R> {
         self.phase = Phase::Live { heartbeat: self.heartbeat(now) };
         self.retry.connected(now);
+        self.failures = 0;
         self.monitor.set_state(State::Connected);
         self.monitor.count(|stats| stats.connects += 1);
         self.monitor.tell(Event::Connected);
@@ -213,7 +220,11 @@ impl<R, E: LinkError> Link<R, E> {
             self.monitor.tell(Event::Disconnected { cause: Some(cause.clone()) });
         }
         let first = self.retry.is_fresh() && !self.settings.retry_first_connect;
-        if first || cause.is_terminal() {
+        if !self.is_live() {
+            self.failures = self.failures.saturating_add(1);
+        }
+        let too_many = self.settings.max_failures.is_some_and(|most| self.failures > most);
+        if first || too_many || cause.is_terminal() {
             self.phase = Phase::Down;
             return Lost::Halted;
         }
@@ -373,6 +384,7 @@ impl<R, E: LinkError> Link<R, E> {
     fn begin(&mut self, now: Instant) {
         let deadline = after(now, self.settings.connect_timeout);
         self.phase = Phase::Connecting { deadline };
+        self.retry.began(now);
         self.monitor.set_state(State::Connecting);
         self.monitor.tell(Event::Connecting { attempt: self.retry.attempt() });
         self.orders.push_back(LinkOrder::Connect { deadline });
@@ -420,6 +432,7 @@ mod tests {
             ping_after: Duration::from_secs(20),
             pong_within: Duration::from_secs(10),
             retry_first_connect: false,
+            max_failures: Some(1),
         };
         Link::new(settings, Rng::seeded(1), Monitor::new())
     }
@@ -454,6 +467,19 @@ mod tests {
         assert!(matches!(link.start(now, 'b'), Started::Later));
         assert_eq!(link.lost(now, &LOST), Lost::Halted);
         assert_eq!(link.halted(LOST), ['a', 'b']);
+    }
+
+    #[test]
+    fn too_many_failures_in_a_row_are_the_end_and_the_attempt_after_a_loss_is_always_made() {
+        let now = Instant::now();
+        let mut link = live(now);
+        for _ in 0..2 {
+            assert_eq!(link.lost(now, &LOST), Lost::Waiting);
+            let at = link.poll_timeout(false).unwrap();
+            assert_eq!(link.handle_timeout(at, false), None);
+        }
+        assert_eq!(link.lost(now, &LOST), Lost::Halted);
+        assert_eq!(link.halted(LOST), []);
     }
 
     #[test]

@@ -7,28 +7,28 @@ use std::{
 };
 
 use crate::{
-    inbox::{InboxLimits, Overflow, Reader, Received, Writer, inbox},
+    inbox::{Reader, Received},
     life::{Dropped, Event, State, Stats},
+    listeners::Listeners,
 };
 
-/// Events that one listener may leave unread before the oldest are dropped.
-const EVENTS: usize = 256;
-
 /// State, counters and event listeners of one client; a clone is the same.
-pub struct Monitor<E>(Arc<Mutex<Inner<E>>>);
+pub struct Monitor<E> {
+    inner: Arc<Mutex<Inner<E>>>,
+    listeners: Listeners<Event<E>>,
+}
 
 struct Inner<E> {
     state: State,
     stats: Stats<E>,
-    listeners: Vec<Writer<Event<E>>>,
 }
 
 impl<E: Clone> Monitor<E> {
     /// A client that was never started.
     #[must_use]
     pub fn new() -> Self {
-        let stats = Stats::default();
-        Self(Arc::new(Mutex::new(Inner { state: State::Idle, stats, listeners: Vec::new() })))
+        let inner = Inner { state: State::Idle, stats: Stats::default() };
+        Self { inner: Arc::new(Mutex::new(inner)), listeners: Listeners::new() }
     }
 
     /// Returns where the client stands.
@@ -46,15 +46,7 @@ impl<E: Clone> Monitor<E> {
     /// Opens a stream of what happens from now on.
     #[must_use]
     pub fn events(&self) -> Events<E> {
-        let limits = InboxLimits::default().max_messages(EVENTS);
-        let (writer, reader) = inbox(limits, Overflow::DropOldest);
-        self.with(|inner| {
-            inner.listeners.retain(|listener| !listener.is_abandoned());
-            if inner.state != State::Closed {
-                inner.listeners.push(writer);
-            }
-        });
-        Events(reader)
+        Events(self.listeners.listen())
     }
 
     /// Moves to another state.
@@ -70,20 +62,14 @@ impl<E: Clone> Monitor<E> {
     /// Tells every listener; after [`Event::Closed`] their streams end. Only the
     /// driver tells, one event after the other.
     pub fn tell(&self, event: Event<E>) {
-        // Out of the lock: a push wakes, and a waker may run anything.
-        let mut listeners = self.with(|inner| std::mem::take(&mut inner.listeners));
-        listeners.retain(|listener| {
-            // Under `DropOldest` a push is never refused.
-            let _dropped = listener.push(event.clone(), 0);
-            !listener.is_abandoned()
-        });
-        if !matches!(event, Event::Closed) {
-            self.with(|inner| inner.listeners.append(&mut listeners));
+        self.listeners.tell(&event);
+        if matches!(event, Event::Closed) {
+            self.listeners.end();
         }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Inner<E>) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -95,7 +81,7 @@ impl<E: Clone> Default for Monitor<E> {
 
 impl<E> Clone for Monitor<E> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { inner: Arc::clone(&self.inner), listeners: self.listeners.clone() }
     }
 }
 
@@ -144,6 +130,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
+    use crate::listeners::UNREAD;
 
     fn next(events: &mut Events<&'static str>) -> Poll<Option<Event<&'static str>>> {
         events.poll_event(&mut Context::from_waker(Waker::noop()))
@@ -171,7 +158,7 @@ mod tests {
         for _ in 0..1000 {
             monitor.tell(Event::Refused { cause: "no" });
         }
-        let lost = (1000 - EVENTS) as u64;
+        let lost = (1000 - UNREAD) as u64;
         assert!(matches!(
             next(&mut events),
             Poll::Ready(Some(Event::Dropped { what: Dropped::Events, count })) if count == lost
@@ -181,7 +168,7 @@ mod tests {
     #[test]
     fn listening_to_a_closed_client_ends_at_once() {
         let monitor = Monitor::new();
-        monitor.set_state(State::Closed);
+        monitor.tell(Event::Closed);
         assert!(matches!(next(&mut monitor.events()), Poll::Ready(None)));
     }
 }

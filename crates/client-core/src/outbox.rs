@@ -191,6 +191,13 @@ impl<T> Outbox<T> {
         Some((Token(token), item))
     }
 
+    /// Removes the oldest entry that waits, to make room.
+    pub fn pop_waiting(&mut self) -> Option<(Token, T)> {
+        let token = *self.entries.range(self.cursor..).next()?.0;
+        let item = self.settle(Token(token))?;
+        Some((Token(token), item))
+    }
+
     /// Returns the next deadline.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -258,6 +265,11 @@ mod tests {
         outbox.settle(tokens[2]);
         outbox.rewind();
         assert_eq!(sent(&mut outbox), [1, 3]);
+        assert_eq!(outbox.pop_waiting(), None);
+        outbox.push(4, 1, None).unwrap();
+        outbox.push(5, 1, None).unwrap();
+        assert_eq!(outbox.pop_waiting().map(|(_, item)| item), Some(4));
+        assert_eq!(outbox.len(), 3);
     }
 
     #[test]

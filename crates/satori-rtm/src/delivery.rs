@@ -3,9 +3,8 @@
 use std::fmt;
 
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
-use crate::error::Error;
+use crate::{codec::Payload, error::Error, value::Value};
 
 /// A place in a channel's stream of messages: an opaque text that only the
 /// service can read.
@@ -48,21 +47,17 @@ impl fmt::Display for Position {
 }
 
 /// One message of a channel, exactly as the publisher wrote it.
+///
+/// It shows itself as JSON on one line, with byte strings as `h'00ff'`.
 #[derive(Clone, Debug)]
 pub struct Message {
-    raw: Box<RawValue>,
+    payload: Payload,
     next: Option<Position>,
 }
 
 impl Message {
-    pub(crate) fn new(raw: Box<RawValue>, next: Option<Position>) -> Self {
-        Self { raw, next }
-    }
-
-    /// Returns the message as JSON text; numbers keep every digit.
-    #[must_use]
-    pub fn json(&self) -> &str {
-        self.raw.get()
+    pub(crate) const fn new(payload: Payload, next: Option<Position>) -> Self {
+        Self { payload, next }
     }
 
     /// Decodes the message.
@@ -80,7 +75,26 @@ impl Message {
     /// # Ok(()) }
     /// ```
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_str(self.json()).map_err(|e| Error::misuse("decode", e.to_string()))
+        self.payload.raw().decode().map_err(|e| Error::misuse("decode", e))
+    }
+
+    /// Returns the message as JSON text, in which numbers keep every digit; nothing
+    /// if it came as CBOR.
+    #[must_use]
+    pub const fn as_json(&self) -> Option<&str> {
+        match &self.payload {
+            Payload::Json(text) => Some(text),
+            Payload::Cbor(_) => None,
+        }
+    }
+
+    /// Returns the message as CBOR; nothing if it came as JSON.
+    #[must_use]
+    pub const fn as_cbor(&self) -> Option<&[u8]> {
+        match &self.payload {
+            Payload::Cbor(bytes) => Some(bytes),
+            Payload::Json(_) => None,
+        }
     }
 
     /// Returns the position at which a new subscription continues after this
@@ -89,6 +103,18 @@ impl Message {
     #[must_use]
     pub const fn next_position(&self) -> Option<&Position> {
         self.next.as_ref()
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.payload, self.decode::<Value>()) {
+            (Payload::Json(text), _) => f.write_str(text),
+            (_, Ok(value)) => value.fmt(f),
+            // What came was walked over once: only a message of unusual numbers or
+            // keys is left.
+            (Payload::Cbor(bytes), Err(_)) => write!(f, "CBOR of {} bytes", bytes.len()),
+        }
     }
 }
 

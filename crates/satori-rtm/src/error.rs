@@ -32,10 +32,15 @@ pub enum Error {
     Protocol(ProtocolError),
     /// The service refused.
     Refused(Refusal),
+    /// The connection could not be given its role.
+    Auth(AuthError),
     /// No answer in time. Whether the service acted is not known.
     Timeout,
     /// The outbox is full: more was accepted than the connection carries.
     Full,
+    /// The request made room in the outbox for a newer one, and was not sent; see
+    /// [`Config::outbox_overflow`](crate::Config::outbox_overflow).
+    Dropped,
     /// The client is closed or stopped.
     Closed,
     /// A call that cannot be made here or now.
@@ -51,9 +56,9 @@ pub enum Error {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ProtocolError {
-    /// The rule, in one word: `invalid_json`, `no_action`, `no_body`, `no_id`,
-    /// `general_error`, `unexpected_action`, `binary_message`, `no_nonce`, or
-    /// `websocket`.
+    /// The rule, in one word: `invalid_json`, `invalid_cbor`, `no_action`, `no_body`,
+    /// `no_id`, `general_error`, `unexpected_action`, `binary_message`, `text_message`,
+    /// or `websocket`.
     pub code: &'static str,
     /// What was received, shortened.
     pub detail: String,
@@ -72,6 +77,25 @@ pub struct Refusal {
     /// How long the service asks to be left alone, if it said so.
     pub retry_after: Option<Duration>,
 }
+
+/// An exchange of authentication that failed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct AuthError {
+    /// The service's code, e.g. `authentication_failed`; `auth_delegate` if the delegate
+    /// gave up by itself.
+    pub code: String,
+    /// What the delegate says, most often the service's reason.
+    pub message: String,
+}
+
+impl fmt::Display for AuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "authentication failed: {} ({})", self.code, self.message.escape_debug())
+    }
+}
+
+impl StdError for AuthError {}
 
 impl Refusal {
     pub(crate) fn new(action: &str, code: &str, reason: &str) -> Self {
@@ -118,9 +142,9 @@ impl Error {
             Self::Connect(_) => ErrorKind::Connect,
             Self::Transport { .. } => ErrorKind::Transport,
             Self::Protocol(_) => ErrorKind::Protocol,
-            Self::Refused(_) => ErrorKind::Refused,
+            Self::Refused(_) | Self::Auth(_) => ErrorKind::Refused,
             Self::Timeout => ErrorKind::Timeout,
-            Self::Full => ErrorKind::Full,
+            Self::Full | Self::Dropped => ErrorKind::Full,
             Self::Closed => ErrorKind::Closed,
             Self::Misuse { .. } => ErrorKind::Misuse,
         }
@@ -137,8 +161,10 @@ impl Error {
             Self::Transport { .. } => "connection_lost",
             Self::Protocol(error) => error.code,
             Self::Refused(refusal) => &refusal.code,
+            Self::Auth(error) => &error.code,
             Self::Timeout => "timeout",
             Self::Full => "outbox_full",
+            Self::Dropped => "outbox_dropped",
             Self::Closed => "closed",
             Self::Misuse { code, .. } => code,
         }
@@ -165,9 +191,10 @@ impl Error {
             | Self::Transport { .. }
             | Self::Protocol(_)
             | Self::Timeout
-            | Self::Full => true,
+            | Self::Full
+            | Self::Dropped => true,
             Self::Refused(refusal) => !refusal.is_final(),
-            Self::Config { .. } | Self::Closed | Self::Misuse { .. } => false,
+            Self::Auth(_) | Self::Config { .. } | Self::Closed | Self::Misuse { .. } => false,
         }
     }
 
@@ -178,12 +205,12 @@ impl Error {
             Self::Connect(error) => error.hint(),
             Self::Refused(refusal) => match refusal.code.as_str() {
                 "401" | "403" | "404" => "check the appkey",
-                "authentication_failed" => "check role and role secret",
                 "authorization_denied" => "check what the role may do on this channel",
                 _ => return None,
             },
+            Self::Auth(_) => "check role and role secret",
             Self::Timeout => "check the connection with state() and stats()",
-            Self::Full => "wait for acknowledgements, or raise Config::outbox",
+            Self::Full | Self::Dropped => "wait for acknowledgements, or raise Config::outbox",
             _ => return None,
         })
     }
@@ -197,8 +224,10 @@ impl fmt::Display for Error {
             Self::Transport { .. } => f.write_str("the connection was lost"),
             Self::Protocol(error) => error.fmt(f),
             Self::Refused(refusal) => refusal.fmt(f),
+            Self::Auth(error) => error.fmt(f),
             Self::Timeout => f.write_str("no answer in time"),
             Self::Full => f.write_str("the outbox is full"),
+            Self::Dropped => f.write_str("the request made room in the outbox for a newer one"),
             Self::Closed => f.write_str("the client is closed"),
             Self::Misuse { reason, .. } => f.write_str(reason),
         }

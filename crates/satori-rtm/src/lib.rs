@@ -1,10 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod answer;
+mod auth;
+mod codec;
 mod config;
 mod delivery;
 mod error;
+mod options;
 pub mod proto;
+mod transition;
+mod value;
 
 #[cfg(feature = "client")]
 mod client;
@@ -17,9 +23,15 @@ pub use client_core::{
 #[cfg(feature = "client")]
 pub use crate::client::{Client, Subscription};
 pub use crate::{
-    config::{Config, Subscribe},
+    answer::Answer,
+    auth::{AuthDelegate, AuthNext, AuthReply, AuthStep, RoleSecret},
+    codec::Protocol,
+    config::{Config, Mode, Subscribe},
     delivery::{Delivery, Gap, GapReason, Message, Position},
-    error::{Error, ProtocolError, Refusal},
+    error::{AuthError, Error, ProtocolError, Refusal},
+    options::Options,
+    transition::{Phase, Step, Subject, Transition, Transitions},
+    value::Value,
 };
 #[cfg(feature = "client")]
 pub use client_core::{ByteStream, Connector, Target};

@@ -141,7 +141,7 @@ impl Demo<'_> {
             match tokio::time::timeout(patience, subscription.next()).await {
                 Ok(Some(Delivery::Message(message))) => {
                     got += 1;
-                    self.auditor.delivered("subscriber", message.json());
+                    self.auditor.delivered("subscriber", &message.to_string());
                     if got % 50 == 0 {
                         self.narrator.say(&format!("{got} of {MESSAGES} delivered"));
                     }

@@ -5,6 +5,7 @@
 mod bytes;
 mod ended;
 mod open;
+mod room;
 mod task;
 mod wire;
 
@@ -17,6 +18,7 @@ use std::{
 
 pub use ended::Ended;
 pub use open::{OpenError, open, open_bytes};
+pub use room::{Place, Room};
 pub use task::drive;
 pub use wire::Wire;
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use ws_core::{ClientRequest, Dialer, Endpoint, HandshakeError, Keys, Limits, Step};
+use ws_core::{ClientRequest, Dialer, Endpoint, HandshakeError, Keys, Limits, Response, Step};
 
 use super::wire::Wire;
 use crate::{
@@ -35,7 +35,7 @@ pub enum OpenError {
 }
 
 /// Opens a WebSocket before `deadline`, and names the step that fails on the way to
-/// `shown`, the URL without its keys.
+/// `shown`, the URL without its keys. Returns what the server selected, too.
 ///
 /// # Errors
 ///
@@ -48,11 +48,11 @@ pub async fn open(
     max_message: usize,
     deadline: Instant,
     shown: &str,
-) -> Result<Wire, OpenError> {
+) -> Result<(Wire, Response), OpenError> {
     let limits = Limits::default().max_message(max_message).max_out(MAX_OUT);
     let dialer = until(deadline, dialer);
     match dialer.connect(url, request, limits, Keys::system()).await {
-        Ok((socket, _)) => Ok(socket.into()),
+        Ok((socket, response)) => Ok((socket.into(), response)),
         Err(error) => Err(told(error, shown)),
     }
 }

@@ -239,7 +239,7 @@ async fn reach(config: &Config, address: &Address, deadline: Instant) -> Result<
         let request = ClientRequest::new(&url).subprotocol("mqtt");
         // A broker may put more than one packet into a message.
         let most = 2 * config.max_packet_bytes;
-        open(dialer, &url, request, most, deadline, &shown).await
+        open(dialer, &url, request, most, deadline, &shown).await.map(|(wire, _)| wire)
     } else {
         let target = Target::new(&address.host, address.effective_port());
         open_bytes(dialer, &target, address.secure, deadline, &shown).await

@@ -318,6 +318,7 @@ impl Config {
             ping_after: self.ping_after,
             pong_within: self.pong_within,
             retry_first_connect: self.retry_first_connect,
+            max_failures: None,
         }
     }
 

@@ -95,7 +95,7 @@ impl Machine for Templar {
             };
             let most = config.max_message_bytes;
             match open(dialer, &url, request, most, deadline, &shown).await {
-                Ok(socket) => Ok((socket, ())),
+                Ok((socket, _)) => Ok((socket, ())),
                 Err(error) => Err(told(error)),
             }
         })

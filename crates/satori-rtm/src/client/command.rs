@@ -3,12 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use client_core::{CloseReport, Writer};
-use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
-use crate::{config::Subscribe, delivery::Delivery, error::Error, proto::Request};
+use crate::{
+    answer::Answer, auth::AuthDelegate, config::Subscribe, delivery::Delivery, error::Error,
+    proto::Request,
+};
 
-pub(super) type Replied = Result<Option<Box<RawValue>>, Error>;
+pub(super) type Replied = Result<Answer, Error>;
 
 /// Who waits for an answer.
 #[derive(Debug)]
@@ -18,16 +20,19 @@ pub(super) enum Reply {
     /// A subscription: if nobody is left to take it, it is undone.
     Subscribed {
         to: oneshot::Sender<Replied>,
-        channel: Arc<str>,
+        id: Arc<str>,
         serial: u64,
     },
 }
 
 /// What a handle asks of its driver.
-#[derive(Debug)]
 pub(super) enum Command {
     Start(Reply),
     Stop(Reply),
+    Authenticate {
+        delegate: Arc<dyn AuthDelegate>,
+        to: Reply,
+    },
     Request {
         request: Request,
         to: Reply,
@@ -38,14 +43,20 @@ pub(super) enum Command {
         to: Reply,
     },
     Subscribe {
-        channel: Arc<str>,
+        id: Arc<str>,
         serial: u64,
         options: Subscribe,
         out: Writer<Delivery>,
         to: Reply,
     },
+    Change {
+        id: Arc<str>,
+        serial: u64,
+        options: Subscribe,
+        to: Reply,
+    },
     Unsubscribe {
-        channel: Arc<str>,
+        id: Arc<str>,
         serial: u64,
         to: Reply,
     },
@@ -65,10 +76,10 @@ impl Reply {
                 None
             }
             Self::Report(_) => None,
-            Self::Subscribed { to, channel, serial } => {
+            Self::Subscribed { to, id, serial } => {
                 let subscribed = result.is_ok();
                 let gone = to.send(result).is_err();
-                (subscribed && gone).then_some((channel, serial))
+                (subscribed && gone).then_some((id, serial))
             }
         }
     }

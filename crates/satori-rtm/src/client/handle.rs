@@ -9,12 +9,10 @@ use std::{
 };
 
 use client_core::{
-    CloseReport, Monitor, State,
-    driver::{Ended, drive},
+    CloseReport, Listeners, Monitor, Overflow, State,
+    driver::{Ended, Room, drive},
     inbox,
 };
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -24,10 +22,11 @@ use super::{
 };
 use crate::{
     Events, Stats,
+    codec::Protocol,
     config::{Config, Subscribe},
-    delivery::{Message, Position},
     error::Error,
     proto::{Core, Request},
+    transition::{Transition, Transitions},
 };
 
 /// Calls that may wait for the driver to take them; more wait in their caller.
@@ -69,8 +68,19 @@ pub struct Client {
     ended: Arc<Ended<(Arc<str>, u64)>>,
     serials: Arc<AtomicU64>,
     monitor: Monitor<Error>,
+    listeners: Listeners<Transition>,
     report: Arc<OnceLock<CloseReport>>,
+    settings: Settings,
+}
+
+/// What a handle itself has to know.
+#[derive(Clone, Debug)]
+struct Settings {
+    protocol: Protocol,
     max_publish_bytes: usize,
+    request_timeout: Duration,
+    /// Where calls wait for room, if they do.
+    room: Option<Room>,
 }
 
 impl Client {
@@ -86,30 +96,40 @@ impl Client {
         let url = url.map_err(|e: ws_core::Error| Error::config("endpoint", e.to_string()))?;
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| Error::misuse("no_runtime", "a client is made inside a tokio runtime"))?;
-        let monitor = Monitor::new();
+        let (monitor, listeners) = (Monitor::new(), Listeners::new());
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let ended = Arc::new(Ended::default());
-        let max_publish_bytes = config.max_publish_bytes;
-        let core = Core::new(config.clone(), monitor.clone())?;
+        let settings = Settings {
+            protocol: config.protocol,
+            max_publish_bytes: config.max_publish_bytes,
+            request_timeout: config.request_timeout,
+            room: (config.outbox_overflow == Overflow::Block).then(|| Room::new(config.outbox)),
+        };
+        let core = Core::new(config.clone(), monitor.clone(), listeners.clone())?;
         let report = Arc::default();
         let machine = Rtm::new(config, url, core, Arc::clone(&ended), Arc::clone(&report));
         runtime.spawn(drive(machine, receiver, ended.notify()));
         let serials = Arc::default();
-        Ok(Self { commands, ended, serials, monitor, report, max_publish_bytes })
+        Ok(Self { commands, ended, serials, monitor, listeners, report, settings })
     }
 
-    /// Makes a client, starts it and waits for its first connection.
+    /// Makes a client, starts it and waits for its first connection, authenticated as
+    /// the configuration says.
     ///
     /// # Errors
     ///
-    /// - as [`new`](Self::new) and [`start`](Self::start).
+    /// - as [`new`](Self::new) and [`start`](Self::start): what the service has against
+    ///   a role is [`Error::Auth`].
+    /// - [`Error::Timeout`] after [`Config::first_connect_timeout`], if failed attempts
+    ///   are [repeated](Config::retry_first_connect).
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: dropped before it is ready, the attempt is given up.
     pub async fn connect(config: Config) -> Result<Self, Error> {
+        let limit = config.first_connect_timeout.max(config.connect_timeout);
         let client = Self::new(config)?;
-        client.start().await?;
+        tokio::time::timeout(limit, client.start()).await.map_err(|_| Error::Timeout)??;
         Ok(client)
     }
 
@@ -126,7 +146,8 @@ impl Client {
     /// - [`Error::Connect`] naming the step that failed, [`Error::Transport`] or
     ///   [`Error::Protocol`] if the first attempt fails (unless
     ///   [`Config::retry_first_connect`] is set).
-    /// - [`Error::Refused`] if the service refuses appkey, role or secret.
+    /// - [`Error::Refused`] if the service refuses the appkey, [`Error::Auth`] if it
+    ///   refuses role or secret.
     /// - [`Error::Closed`] if the client is stopped or closed meanwhile.
     ///
     /// # Cancel safety
@@ -150,131 +171,12 @@ impl Client {
         self.ask(Command::Stop).await.map(drop)
     }
 
-    /// Publishes `message` to `channel` and waits for the service to accept it.
-    ///
-    /// `Ok` means that the service stored the message, and where; it says
-    /// nothing about subscribers. A message whose acknowledgement is lost with
-    /// the connection is sent again: it may then be stored twice. Calls from
-    /// one clone are sent in call order. Some servers name no position.
-    ///
-    /// # Wire
-    ///
-    /// `rtm/publish` (docs/protocols/satori-rtm.md, 3.1).
-    ///
-    /// # Errors
-    ///
-    /// - [`Error::Refused`] with the service's code, e.g. `authorization_denied`.
-    /// - [`Error::Timeout`] after [`Config::request_timeout`]. A consumer that
-    ///   publishes between two messages of a backlog can see it too: see
-    ///   [`Overflow::Block`](crate::Overflow::Block).
-    /// - the error with which the client stopped, if it stops by itself.
-    /// - [`Error::Full`] if the outbox is full.
-    /// - [`Error::Misuse`] with code `encode` if `message` has no JSON form, or
-    ///   `message_too_big` if it is over [`Config::max_publish_bytes`].
-    /// - [`Error::Closed`] if the client is closed.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: once polled to its first wait for the service, the message
-    /// is in the outbox and will be sent; before that it was not taken.
-    pub async fn publish<M>(&self, channel: &str, message: &M) -> Result<Option<Position>, Error>
-    where
-        M: Serialize + ?Sized,
-    {
-        let request = Request::publish(channel, &self.encode(message)?);
-        self.request(request).await.map(|body| position(body.as_deref()))
-    }
-
-    /// Publishes `message` to `channel` without asking for an acknowledgement.
-    ///
-    /// `Ok` means that the outbox has the message. It is written once; if the
-    /// connection is lost around that moment it may be lost too. One that is
-    /// not written within [`Config::request_timeout`] is dropped, with an event
-    /// ([`Dropped::Requests`](crate::Dropped::Requests)) and a count in
-    /// [`stats`](Self::stats).
-    ///
-    /// # Wire
-    ///
-    /// `rtm/publish` without an id (docs/protocols/satori-rtm.md, 2.1).
-    ///
-    /// # Errors
-    ///
-    /// As [`publish`](Self::publish), without `Refused` and `Timeout`.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: dropped before it is ready, the message may have been taken.
-    pub async fn publish_unacknowledged<M>(&self, channel: &str, message: &M) -> Result<(), Error>
-    where
-        M: Serialize + ?Sized,
-    {
-        let request = Request::publish(channel, &self.encode(message)?);
-        self.ask(|to| Command::Post { request, to }).await.map(drop)
-    }
-
-    /// Writes `message` as the value of `channel`.
-    ///
-    /// # Wire
-    ///
-    /// `rtm/write` (docs/protocols/satori-rtm.md, 3.2).
-    ///
-    /// # Errors
-    ///
-    /// As [`publish`](Self::publish).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`publish`](Self::publish).
-    pub async fn write<M>(&self, channel: &str, message: &M) -> Result<Option<Position>, Error>
-    where
-        M: Serialize + ?Sized,
-    {
-        let request = Request::write(channel, &self.encode(message)?);
-        self.request(request).await.map(|body| position(body.as_deref()))
-    }
-
-    /// Reads the value of `channel`: its last message, `null` if there is none.
-    ///
-    /// # Wire
-    ///
-    /// `rtm/read` (docs/protocols/satori-rtm.md, 3.3).
-    ///
-    /// # Errors
-    ///
-    /// - as [`publish`](Self::publish).
-    /// - [`Error::Misuse`] with code `decode` if the value is not a `T`.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: reading changes nothing.
-    pub async fn read<T: DeserializeOwned>(&self, channel: &str) -> Result<T, Error> {
-        let body = self.request(Request::read(channel)).await?;
-        let null = || RawValue::NULL.to_owned();
-        Message::new(message(body.as_deref()).unwrap_or_else(null), None).decode()
-    }
-
-    /// Deletes the value of `channel`, which publishes `null`.
-    ///
-    /// # Wire
-    ///
-    /// `rtm/delete` (docs/protocols/satori-rtm.md, 3.4).
-    ///
-    /// # Errors
-    ///
-    /// As [`publish`](Self::publish).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`publish`](Self::publish).
-    pub async fn delete(&self, channel: &str) -> Result<Option<Position>, Error> {
-        self.request(Request::delete(channel)).await.map(|body| position(body.as_deref()))
-    }
-
-    /// Subscribes to `channel`.
+    /// Subscribes to the channel `id`; with a [`filter`](Subscribe::filter) to a view,
+    /// which is then called `id`.
     ///
     /// `Ok` means that the service accepted. The subscription follows its
     /// position: after a lost connection it goes on exactly where it stopped,
-    /// or delivers a [`Gap`](crate::Gap) where messages are missing. A channel
+    /// or delivers a [`Gap`](crate::Gap) where messages are missing. An id
     /// has one subscription a client.
     ///
     /// # Wire
@@ -285,27 +187,24 @@ impl Client {
     ///
     /// - [`Error::Refused`] with the service's code, e.g. `expired_position`.
     /// - [`Error::Misuse`] with code `already_subscribed` while an earlier
-    ///   subscription to the channel is held.
+    ///   subscription of that id is held, `encode` or `byte_string` if an option
+    ///   cannot be written.
     /// - [`Error::Timeout`], [`Error::Closed`], and the error of a client that
     ///   stops by itself, as [`publish`](Self::publish).
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: dropped before it is ready, the subscription is undone.
-    pub async fn subscribe(
-        &self,
-        channel: &str,
-        options: Subscribe,
-    ) -> Result<Subscription, Error> {
+    pub async fn subscribe(&self, id: &str, options: Subscribe) -> Result<Subscription, Error> {
         let (out, reader) = inbox(options.inbox, options.overflow);
         let serial = self.serials.fetch_add(1, Ordering::Relaxed);
-        let channel: Arc<str> = channel.into();
-        let name = Arc::clone(&channel);
+        let id: Arc<str> = id.into();
+        let name = Arc::clone(&id);
         // Made before the request, so that dropping this future drops it.
         let commands = self.commands.downgrade();
         let ended = Arc::clone(&self.ended);
-        let subscription = Subscription::new(channel, serial, reader, commands, ended);
-        self.ask(|to| Command::Subscribe { channel: name, serial, options, out, to }).await?;
+        let subscription = Subscription::new(id, serial, reader, commands, ended);
+        self.ask(|to| Command::Subscribe { id: name, serial, options, out, to }).await?;
         Ok(subscription)
     }
 
@@ -347,45 +246,47 @@ impl Client {
         self.monitor.events()
     }
 
-    async fn request(&self, request: Request) -> Replied {
+    /// Opens a stream of every step of the client and its subscriptions from now on:
+    /// what the original's observers are called for, in its order.
+    #[must_use]
+    pub fn transitions(&self) -> Transitions {
+        Transitions::new(self.listeners.listen())
+    }
+
+    pub(super) const fn protocol(&self) -> Protocol {
+        self.settings.protocol
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(super) async fn request(&self, request: Request) -> Replied {
+        let request = self.admit(request).await?;
         self.ask(|to| Command::Request { request, to }).await
+    }
+
+    /// Hands a request over that nobody answers.
+    pub(super) async fn post(&self, request: Request) -> Result<(), Error> {
+        let request = self.admit(request).await?;
+        self.ask(|to| Command::Post { request, to }).await.map(drop)
+    }
+
+    /// Checks the size of a message, and waits for room if calls do.
+    async fn admit(&self, request: Request) -> Result<Request, Error> {
+        let Settings { max_publish_bytes: limit, request_timeout, room, .. } = &self.settings;
+        let bytes = request.message_bytes();
+        if bytes > *limit {
+            let reason = format!("a message of {bytes} bytes is over {limit}");
+            return Err(Error::misuse("message_too_big", reason));
+        }
+        let Some(room) = room else { return Ok(request) };
+        let place = room.reserve(request.bytes(), *request_timeout).await;
+        place.map(|place| request.holding(place)).map_err(|_| Error::Full)
     }
 
     /// Sends a command and waits for its answer. Every command is answered: by
     /// the service, by a deadline, or by the client's end.
-    async fn ask(&self, command: impl FnOnce(Reply) -> Command) -> Replied {
+    pub(super) async fn ask(&self, command: impl FnOnce(Reply) -> Command) -> Replied {
         let (to, answer) = oneshot::channel();
         self.commands.send(command(Reply::Answer(to))).await.map_err(|_| Error::Closed)?;
         answer.await.unwrap_or(Err(Error::Closed))
     }
-
-    /// Serialises in the caller's task, so that later changes are not seen.
-    fn encode<M: Serialize + ?Sized>(&self, message: &M) -> Result<String, Error> {
-        let text = serde_json::to_string(message)
-            .map_err(|e| Error::misuse("encode", format!("the message has no JSON form: {e}")))?;
-        match text.len() <= self.max_publish_bytes {
-            true => Ok(text),
-            false => {
-                let limit = self.max_publish_bytes;
-                let reason = format!("a message of {} bytes is over {limit}", text.len());
-                Err(Error::misuse("message_too_big", reason))
-            }
-        }
-    }
-}
-
-fn position(body: Option<&RawValue>) -> Option<Position> {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        position: Option<String>,
-    }
-    serde_json::from_str::<Body>(body?.get()).ok()?.position.map(Position::from)
-}
-
-fn message(body: Option<&RawValue>) -> Option<Box<RawValue>> {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        message: Box<RawValue>,
-    }
-    serde_json::from_str::<Body>(body?.get()).ok().map(|body| body.message)
 }

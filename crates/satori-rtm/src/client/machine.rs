@@ -7,13 +7,15 @@ use std::{
 };
 
 use client_core::{
-    CloseReport, Input, LinkOrder, Transmit,
+    CloseReport, ConnectError, ConnectStep, Input, LinkOrder, Transmit,
     driver::{Broken, Ended, Machine, OpenError, Opening, open},
 };
 use ws_core::{ClientRequest, Endpoint};
 
 use super::command::{Command, Reply};
 use crate::{
+    answer::Answer,
+    codec::Protocol,
     config::Config,
     error::{Error, Refusal},
     proto::{Core, Effect},
@@ -51,15 +53,26 @@ impl Machine for Rtm {
     fn open(&self, deadline: Instant) -> Opening<(), Error> {
         let (config, url) = (Arc::clone(&self.config), Arc::clone(&self.url));
         Box::pin(async move {
-            let request = ClientRequest::new(&url)
+            let mut request = ClientRequest::new(&url)
                 .header("Origin", &url.origin())
                 .map_err(|e| Error::config("endpoint", e.to_string()))?;
+            // JSON is what is spoken without a choice, and the original offers nothing.
+            let cbor = config.protocol == Protocol::Cbor;
+            if cbor {
+                request = request.subprotocol("cbor");
+            }
             let dialer = config.dialer.clone();
             #[cfg(feature = "tls")]
             let dialer = dialer.tls(config.tls.clone());
             let (most, shown) = (config.max_message_bytes, &config.endpoint);
             match open(dialer, &url, request, most, deadline, shown).await {
-                Ok(socket) => Ok((socket, ())),
+                Ok((_, response)) if cbor && response.subprotocol.is_none() => {
+                    let no_cbor = std::io::Error::other("the service does not speak CBOR");
+                    let mut error = ConnectError::new(ConnectStep::Upgrade, shown);
+                    error.is_lasting = true;
+                    Err(Error::Connect(error.because(no_cbor)))
+                }
+                Ok((socket, _)) => Ok((socket, ())),
                 Err(error) => Err(told(error)),
             }
         })
@@ -74,7 +87,7 @@ impl Machine for Rtm {
             Command::Start(to) => self.core.start(now, to),
             Command::Stop(to) => {
                 self.core.stop();
-                to.send(Ok(None));
+                to.send(Ok(Answer::new(None)));
             }
             // A refusal reaches the caller through its reply.
             Command::Request { request, to } => {
@@ -82,27 +95,29 @@ impl Machine for Rtm {
             }
             Command::Post { request, to } => {
                 let taken = self.core.request(now, request, None);
-                to.send(taken.map(|()| None));
+                to.send(taken.map(|()| Answer::new(None)));
             }
-            Command::Subscribe { channel, serial, options, out, to } => {
+            Command::Authenticate { delegate, to } => self.core.authenticate(now, delegate, to),
+            Command::Subscribe { id, serial, options, out, to } => {
                 let to = match to {
-                    Reply::Answer(to) => {
-                        Reply::Subscribed { to, channel: Arc::clone(&channel), serial }
-                    }
+                    Reply::Answer(to) => Reply::Subscribed { to, id: Arc::clone(&id), serial },
                     other => other,
                 };
-                self.core.subscribe(now, &channel, serial, options, out, to);
+                self.core.subscribe(now, &id, serial, options, out, to);
             }
-            Command::Unsubscribe { channel, serial, to } => {
-                self.core.unsubscribe(now, &channel, serial, Some(to));
+            Command::Change { id, serial, options, to } => {
+                self.core.change(now, &id, serial, options, to);
+            }
+            Command::Unsubscribe { id, serial, to } => {
+                self.core.unsubscribe(now, &id, serial, Some(to));
             }
             Command::Close { wait, to } => self.core.close(now, wait, to),
         }
     }
 
     fn handle_dropped(&mut self, now: Instant) {
-        for (channel, serial) in self.ended.take() {
-            self.core.unsubscribe(now, &channel, serial, None);
+        for (id, serial) in self.ended.take() {
+            self.core.unsubscribe(now, &id, serial, None);
         }
     }
 
@@ -149,8 +164,8 @@ impl Machine for Rtm {
                     return Some(LinkOrder::Disconnect { graceful });
                 }
                 Effect::Reply { to, result } => {
-                    if let Some((channel, serial)) = to.send(result) {
-                        self.core.unsubscribe(now, &channel, serial, None);
+                    if let Some((id, serial)) = to.send(result) {
+                        self.core.unsubscribe(now, &id, serial, None);
                     }
                 }
                 Effect::Closed { to, report } => {

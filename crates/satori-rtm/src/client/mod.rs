@@ -1,5 +1,6 @@
 //! The tokio client: a cheap handle, and one task that owns the socket.
 
+mod calls;
 mod command;
 mod handle;
 mod machine;

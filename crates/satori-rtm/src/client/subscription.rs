@@ -12,18 +12,19 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, Reply};
 use crate::{
+    config::Subscribe,
     delivery::{Delivery, Gap, GapReason},
     error::Error,
 };
 
-/// The deliveries of one channel: a stream that ends when the subscription
+/// The deliveries of one channel or view: a stream that ends when the subscription
 /// does.
 ///
 /// Dropping it ends the subscription in the background;
 /// [`unsubscribe`](Self::unsubscribe) waits for the service to confirm.
 #[derive(Debug)]
 pub struct Subscription {
-    channel: Arc<str>,
+    id: Arc<str>,
     serial: u64,
     reader: Reader<Delivery>,
     commands: mpsc::WeakSender<Command>,
@@ -33,19 +34,19 @@ pub struct Subscription {
 
 impl Subscription {
     pub(super) fn new(
-        channel: Arc<str>,
+        id: Arc<str>,
         serial: u64,
         reader: Reader<Delivery>,
         commands: mpsc::WeakSender<Command>,
         ended: Arc<Ended<(Arc<str>, u64)>>,
     ) -> Self {
-        Self { channel, serial, reader, commands, ended, over: false }
+        Self { id, serial, reader, commands, ended, over: false }
     }
 
-    /// Returns the channel.
+    /// Returns the subscription's id: the channel, or the name of the view.
     #[must_use]
-    pub fn channel(&self) -> &str {
-        &self.channel
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Waits for the next delivery; `None` when the subscription has ended.
@@ -75,15 +76,50 @@ impl Subscription {
     ///
     /// [`Config::request_timeout`]: crate::Config::request_timeout
     pub async fn unsubscribe(self) -> Result<(), Error> {
+        let (id, serial) = (Arc::clone(&self.id), self.serial);
         // A client that is gone has ended all its subscriptions.
-        let Some(commands) = self.commands.upgrade() else { return Ok(()) };
-        let (to, answer) = oneshot::channel();
-        let (channel, serial) = (Arc::clone(&self.channel), self.serial);
-        let command = Command::Unsubscribe { channel, serial, to: Reply::Answer(to) };
-        if commands.send(command).await.is_err() {
-            return Ok(());
+        match self.ask(|to| Command::Unsubscribe { id, serial, to }).await {
+            Some(result) => result,
+            None => Ok(()),
         }
-        answer.await.map_or(Ok(()), |result| result.map(drop))
+    }
+
+    /// Asks the service for other options while messages go on coming: another filter
+    /// or period, another starting point. Until this is `Ok` they come by the old
+    /// options. The inbox stays as it is.
+    ///
+    /// # Wire
+    ///
+    /// `rtm/subscribe` with `force` (docs/protocols/satori-rtm.md, 3.5).
+    ///
+    /// # Errors
+    ///
+    /// The subscription goes on as it was, after:
+    ///
+    /// - [`Error::Refused`] with the service's code, e.g. `invalid_filter`.
+    /// - [`Error::Timeout`] after [`Config::request_timeout`], and the error with which
+    ///   the connection was lost meanwhile.
+    /// - [`Error::Misuse`] with code `already_changing` while another change is under
+    ///   way.
+    /// - [`Error::Closed`] if the subscription has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: what was asked for may still happen.
+    ///
+    /// [`Config::request_timeout`]: crate::Config::request_timeout
+    pub async fn change(&self, options: Subscribe) -> Result<(), Error> {
+        let (id, serial) = (Arc::clone(&self.id), self.serial);
+        let answer = self.ask(|to| Command::Change { id, serial, options, to }).await;
+        answer.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Asks the driver; nothing comes back from one that is gone.
+    async fn ask(&self, command: impl FnOnce(Reply) -> Command) -> Option<Result<(), Error>> {
+        let commands = self.commands.upgrade()?;
+        let (to, answer) = oneshot::channel();
+        commands.send(command(Reply::Answer(to))).await.ok()?;
+        answer.await.ok().map(|result| result.map(drop))
     }
 }
 
@@ -110,6 +146,6 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.ended.push((Arc::clone(&self.channel), self.serial));
+        self.ended.push((Arc::clone(&self.id), self.serial));
     }
 }

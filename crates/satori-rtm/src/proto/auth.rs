@@ -10,12 +10,6 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
-use serde::Deserialize;
-use serde_json::{json, value::RawValue};
-
-use client_core::Secret;
-
-use crate::error::Error;
 
 /// Returns the hash that proves knowledge of a role's secret:
 /// base64 of HMAC-MD5 over the nonce's literal text, 24 characters.
@@ -33,28 +27,6 @@ pub fn role_secret_hash(secret: &[u8], nonce: &str) -> String {
     let Ok(mut mac) = Hmac::<Md5>::new_from_slice(secret) else { return String::new() };
     mac.update(nonce.as_bytes());
     STANDARD.encode(mac.finalize().into_bytes())
-}
-
-/// The first request's body.
-pub(super) fn handshake(role: &str) -> String {
-    json!({"method": "role_secret", "data": {"role": role}}).to_string()
-}
-
-/// The second request's body, from the answer to the first.
-pub(super) fn authenticate(secret: &Secret, answer: Option<&RawValue>) -> Result<String, Error> {
-    #[derive(Deserialize)]
-    struct Answer {
-        data: Data,
-    }
-    #[derive(Deserialize)]
-    struct Data {
-        nonce: String,
-    }
-    let text = answer.map_or("", RawValue::get);
-    let answer: Answer =
-        serde_json::from_str(text).map_err(|_| Error::protocol("no_nonce", text))?;
-    let hash = role_secret_hash(secret.reveal(), &answer.data.nonce);
-    Ok(json!({"method": "role_secret", "credentials": {"hash": hash}}).to_string())
 }
 
 #[cfg(test)]
@@ -86,14 +58,5 @@ mod tests {
         assert_eq!(hex(b"Jefe", question), "750c783e6ab0b503eaa86e310a5db738");
         let long = "Test Using Larger Than Block-Size Key - Hash Key First";
         assert_eq!(hex(&[0xaa; 80], long), "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd");
-    }
-
-    #[test]
-    fn an_answer_without_a_nonce_is_a_broken_protocol() {
-        for answer in ["{}", "{\"data\":{}}", "{\"data\":{\"nonce\":7}}", "[]"] {
-            let body = RawValue::from_string(answer.into()).unwrap();
-            let error = authenticate(&Secret::new("s"), Some(&body)).unwrap_err();
-            assert_eq!(error.code(), "no_nonce");
-        }
     }
 }

@@ -9,6 +9,7 @@ mod auth;
 mod core;
 mod pdu;
 mod subscription;
+mod trace;
 
 pub use self::{
     auth::role_secret_hash,

@@ -2,50 +2,54 @@
 //! (docs/protocols/satori-rtm.md, 11 and 12).
 //!
 //! ```text
-//!   Waiting --request written--> Subscribing --ok--> Subscribed
-//!      ^                              |                  | the application
-//!      |                              v                  v ends it
-//!      '--------- connection lost ----+------------ Unsubscribing --ok--> gone
+//!   Unsubscribed --asked--> Subscribing --ok--> Subscribed --ended--> Unsubscribing
+//!      ^    ^                    |  ^               |  |                   | ok
+//!      |    |                    |  '--- again -----'  |                   v
+//!      |    '-- connection lost -+---------------------+------------> Unsubscribed, gone
+//!      |                         v refused             v out of sync
+//!      '------ dropped ------- Failed <----------------'
 //! ```
 
 use std::time::Instant;
 
 use client_core::Writer;
-use serde_json::value::RawValue;
 
+use super::trace::Trace;
 use crate::{
+    codec::Raw,
     config::Subscribe,
     delivery::{Delivery, Gap, GapReason, Message, Position},
     error::Error,
+    transition::{Phase, Step},
 };
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Phase {
-    /// Nothing is known to the service on this connection.
-    Waiting,
-    Subscribing,
-    Subscribed,
-    Unsubscribing,
-}
 
 /// `R` names somebody who waits for an answer.
 #[derive(Debug)]
 pub(super) struct Sub<R> {
-    /// Tells subscriptions that follow each other on one channel apart.
+    /// Tells subscriptions that follow each other on one id apart.
     pub(super) serial: u64,
     pub(super) phase: Phase,
-    /// Where to start; gone once the service has accepted it.
-    pub(super) options: Option<Subscribe>,
-    /// Where to go on; `None` means with the next message.
+    pub(super) options: Subscribe,
+    /// Where to go on; `None` means with the next message, or where the options say.
     pub(super) position: Option<Position>,
+    /// Accepted at least once.
+    pub(super) started: bool,
     /// The consumer; gone when the application has ended the subscription.
     pub(super) out: Option<Writer<Delivery>>,
     pub(super) subscribing: Option<Waiter<R>>,
     pub(super) unsubscribing: Option<Waiter<R>>,
+    /// Other options, until the service has accepted or refused them.
+    pub(super) change: Option<Change<R>>,
     /// A new subscription that waits for this one to be gone.
     pub(super) next: Option<Box<Self>>,
     /// When the answer to what was asked of the service is overdue.
     pub(super) overdue: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(super) struct Change<R> {
+    pub(super) options: Subscribe,
+    pub(super) waiter: Waiter<R>,
 }
 
 #[derive(Debug)]
@@ -67,12 +71,14 @@ impl<R> Sub<R> {
     pub(super) fn new(serial: u64, options: Subscribe, out: Writer<Delivery>) -> Self {
         Self {
             serial,
-            phase: Phase::Waiting,
-            options: Some(options),
+            phase: Phase::Unsubscribed,
+            options,
             position: None,
+            started: false,
             out: Some(out),
             subscribing: None,
             unsubscribing: None,
+            change: None,
             next: None,
             overdue: None,
         }
@@ -83,31 +89,43 @@ impl<R> Sub<R> {
         self.out.is_none()
     }
 
+    /// Moves on, and says so.
+    pub(super) fn enter(&mut self, id: &str, phase: Phase, trace: &Trace) {
+        trace.step(id, self.serial, Step::Leave(self.phase));
+        self.phase = phase;
+        trace.step(id, self.serial, Step::Enter(phase));
+    }
+
     /// The service accepted; returns who waited for it.
     pub(super) fn accepted(&mut self, position: Option<Position>) -> Option<Waiter<R>> {
-        self.phase = Phase::Subscribed;
-        self.options = None;
-        self.position = position.or_else(|| self.position.take());
+        self.started = true;
+        self.options.started();
+        self.track(position);
         self.subscribing.take()
+    }
+
+    /// Follows the position, unless the mode is to go on live.
+    fn track(&mut self, position: Option<Position>) {
+        if position.is_some() && self.options.mode.tracks() {
+            self.position = position;
+        }
     }
 
     /// Hands a batch to the consumer; the position moves with it.
     pub(super) fn deliver(
         &mut self,
-        messages: &[&RawValue],
+        messages: &[Raw<'_>],
         position: Option<Position>,
     ) -> Delivered {
         let mut delivered = Delivered::default();
-        if position.is_some() {
-            self.position.clone_from(&position);
-        }
+        self.track(position.clone());
         let Some(out) = &self.out else { return delivered };
+        let mut next = position;
         let last = messages.len().saturating_sub(1);
         for (at, raw) in messages.iter().enumerate() {
-            let next = position.clone().filter(|_| at == last);
-            let bytes = raw.get().len();
-            let message = Message::new((*raw).to_owned(), next);
-            match out.push(Delivery::Message(message), bytes) {
+            let next = if at == last { next.take() } else { None };
+            let message = Message::new(raw.to_payload(), next);
+            match out.push(Delivery::Message(message), raw.len()) {
                 Ok(dropped) => delivered.dropped += dropped,
                 Err(_) => {
                     delivered.overflow = true;

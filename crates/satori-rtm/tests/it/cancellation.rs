@@ -124,7 +124,7 @@ async fn a_dropped_next_loses_no_delivery() {
             client.publish_unacknowledged("c", &n).await.unwrap();
             for polls in 0..3 {
                 match poll_times(c.next(), polls).await {
-                    Some(Some(Delivery::Message(message))) => got.push(message.json().to_owned()),
+                    Some(Some(Delivery::Message(message))) => got.push(message.to_string()),
                     Some(other) => panic!("{other:?}"),
                     None => {}
                 }

@@ -82,7 +82,7 @@ impl Stage {
     /// Takes all that is due. What was sent again is due twice: the session
     /// waits for it as long as the books say that something is missing.
     async fn receive(&self, subscription: &mut Subscription) {
-        let channel = subscription.channel().to_owned();
+        let channel = subscription.id().to_owned();
         loop {
             let verdict = self.auditor.verdict();
             let prefix = format!("\"{channel} ");
@@ -95,7 +95,7 @@ impl Stage {
             }
             match within(subscription.next()).await {
                 Some(Delivery::Message(message)) => {
-                    self.auditor.delivered(&channel, message.json());
+                    self.auditor.delivered(&channel, &message.to_string());
                 }
                 Some(Delivery::Gap(gap)) => self.auditor.gap(&channel, gap.missed),
                 other => panic!("{other:?}"),

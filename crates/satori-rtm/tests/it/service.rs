@@ -76,9 +76,9 @@ const END: &str = "end";
 async fn consume(auditor: &Auditor, subscription: &mut Subscription, mut seen: impl FnMut()) {
     loop {
         match within(subscription.next()).await {
-            Some(Delivery::Message(message)) if message.json() == format!("{END:?}") => return,
+            Some(Delivery::Message(message)) if message.to_string() == format!("{END:?}") => return,
             Some(Delivery::Message(message)) => {
-                auditor.delivered("subscriber", message.json());
+                auditor.delivered("subscriber", &message.to_string());
                 seen();
             }
             Some(Delivery::Gap(gap)) => auditor.gap("subscriber", gap.missed),

@@ -41,7 +41,7 @@ pub(crate) async fn take(subscription: &mut Subscription, count: usize) -> Vec<S
     let mut got = Vec::new();
     while got.len() < count {
         match within(subscription.next()).await {
-            Some(Delivery::Message(message)) => got.push(message.json().to_owned()),
+            Some(Delivery::Message(message)) => got.push(message.to_string()),
             other => panic!("after {got:?}: {other:?}"),
         }
     }

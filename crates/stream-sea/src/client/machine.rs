@@ -70,7 +70,7 @@ impl Machine for Sea {
             };
             let (request, most) = (ClientRequest::new(&url), config.max_message_bytes);
             match open(dialer, &url, request, most, deadline, &shown).await {
-                Ok(socket) => Ok((socket, Greeting(given))),
+                Ok((socket, _)) => Ok((socket, Greeting(given))),
                 Err(error) => Err(told(error)),
             }
         })

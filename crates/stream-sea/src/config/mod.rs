@@ -241,6 +241,7 @@ impl Config {
             ping_after: self.ping_after,
             pong_within: self.pong_within,
             retry_first_connect: self.retry_first_connect,
+            max_failures: None,
         }
     }
 

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use super::{Core, Input};
 use crate::{
+    codec::{Data, Id},
     delivery::{GapReason, Position},
     error::Error,
-    proto::pdu::{Data, Id, Info, Pdu, Problem},
+    proto::pdu::{Info, Problem, refusal},
 };
 
 impl<R> Core<R> {
@@ -16,34 +17,32 @@ impl<R> Core<R> {
         if !self.link.heard(now) {
             return;
         }
-        let text = match input {
+        let bytes = match input {
             Input::Control => return,
-            Input::Binary(_) => {
-                return self.fail(now, Error::protocol("binary_message", "a binary message"));
-            }
-            Input::Text(text) => text,
+            Input::Binary(bytes) => bytes.len(),
+            Input::Text(text) => text.len(),
         };
-        self.monitor.count(|stats| stats.bytes_in += text.len() as u64);
-        if let Err(error) = self.dispatch(now, text) {
+        self.monitor.count(|stats| stats.bytes_in += bytes as u64);
+        if let Err(error) = self.dispatch(now, input) {
             self.fail(now, error);
         }
     }
 
     /// An error here is the service's: the connection is given up.
-    fn dispatch(&mut self, now: Instant, text: &str) -> Result<(), Error> {
-        let pdu = Pdu::decode(text)?;
+    fn dispatch(&mut self, now: Instant, input: Input<'_>) -> Result<(), Error> {
+        let pdu = self.config.protocol.pdu(input)?;
         match pdu.action.as_ref() {
-            "rtm/subscription/data" => self.subscription_data(pdu.body()?),
+            "rtm/subscription/data" => self.subscription_data(pdu.data()?),
             "rtm/subscription/error" => self.subscription_error(&pdu.body()?),
             "rtm/subscription/info" => self.subscription_info(&pdu.body()?),
             _ => match pdu.id {
                 Some(Id::Number(id)) => self.handle_answer(now, id, &pdu),
                 Some(Id::Text(_)) => self.stray(),
                 None if pdu.action == "/error" => {
-                    let detail = pdu.refusal("/error").to_string();
+                    let detail = refusal(&pdu, "/error").to_string();
                     return Err(Error::protocol("general_error", &detail));
                 }
-                None => return Err(Error::protocol("no_id", text)),
+                None => return Err(Error::protocol("no_id", &pdu.action)),
             },
         }
         Ok(())
@@ -62,7 +61,7 @@ impl<R> Core<R> {
             // tracked position goes on where it stopped.
             _ => None,
         };
-        self.subscription_dropped(&problem.subscription_id, reason, problem.missed_message_count);
+        self.subscription_dropped(problem, reason);
     }
 
     /// Infos of other kinds say nothing that a client has to act on.

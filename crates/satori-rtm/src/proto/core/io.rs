@@ -1,11 +1,19 @@
 //! What goes into the core and what comes out of it.
 
-use std::time::Instant;
+use std::{any::Any, fmt, time::Instant};
 
 use client_core::CloseReport;
-use serde_json::value::RawValue;
+use serde::Serialize;
 
-use crate::{error::Error, proto::pdu};
+use crate::{
+    answer::Answer,
+    codec::{Field, Payload, Protocol},
+    config::add_own,
+    error::Error,
+    options::Options,
+    proto::pdu,
+    value::Value,
+};
 
 /// What the core asks its driver to do.
 #[derive(Debug)]
@@ -26,8 +34,8 @@ pub enum Effect<R> {
     Reply {
         /// Who waits.
         to: R,
-        /// The body of the service's answer, if it has one, or the error.
-        result: Result<Option<Box<RawValue>>, Error>,
+        /// The service's answer, or the error.
+        result: Result<Answer, Error>,
     },
     /// The client is closed; no call changes anything any more.
     Closed {
@@ -38,35 +46,133 @@ pub enum Effect<R> {
     },
 }
 
-/// A request of the application. Messages are JSON text.
-#[derive(Clone, Debug)]
+/// A request of the application, written already: later changes to the message are not
+/// seen.
 pub struct Request {
-    pub(super) action: &'static str,
-    pub(super) body: String,
+    pub(super) action: String,
+    pub(super) body: Payload,
+    pub(super) at_most_once: bool,
+    /// Kept until the request is settled: room that was reserved for it.
+    pub(super) hold: Option<Box<dyn Any + Send>>,
+    message_bytes: usize,
 }
 
 impl Request {
     /// `rtm/publish`.
-    #[must_use]
-    pub fn publish(channel: &str, message: &str) -> Self {
-        Self { action: pdu::PUBLISH, body: pdu::message_body(channel, message) }
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Misuse`] if the message, or a field of the options, cannot be written.
+    pub fn publish<M: Serialize + ?Sized>(
+        protocol: Protocol,
+        channel: &str,
+        message: &M,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        Self::with_message(pdu::PUBLISH, protocol, channel, message, options)
     }
 
     /// `rtm/write`.
-    #[must_use]
-    pub fn write(channel: &str, message: &str) -> Self {
-        Self { action: pdu::WRITE, body: pdu::message_body(channel, message) }
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub fn write<M: Serialize + ?Sized>(
+        protocol: Protocol,
+        channel: &str,
+        message: &M,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        Self::with_message(pdu::WRITE, protocol, channel, message, options)
     }
 
     /// `rtm/read`.
-    #[must_use]
-    pub fn read(channel: &str) -> Self {
-        Self { action: pdu::READ, body: pdu::channel_body(channel) }
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Misuse`] if a field of the options cannot be written.
+    pub fn read(protocol: Protocol, channel: &str, options: &Options) -> Result<Self, Error> {
+        Self::new(pdu::READ, protocol, channel, None, options)
     }
 
     /// `rtm/delete`.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn delete(protocol: Protocol, channel: &str, options: &Options) -> Result<Self, Error> {
+        Self::new(pdu::DELETE, protocol, channel, None, options)
+    }
+
+    /// Any action, with a body of any fields.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Misuse`] with code `encode` if `body` is no map, or cannot be written.
+    pub fn action(protocol: Protocol, action: &str, body: &Value) -> Result<Self, Error> {
+        if !matches!(body, Value::Map(_)) {
+            return Err(Error::misuse("encode", "the body of a PDU is a map"));
+        }
+        let body = protocol.message(body)?;
+        let action = action.to_owned();
+        Ok(Self { action, body, at_most_once: false, hold: None, message_bytes: 0 })
+    }
+
+    fn with_message<M: Serialize + ?Sized>(
+        action: &str,
+        protocol: Protocol,
+        channel: &str,
+        message: &M,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        let message = protocol.message(message)?;
+        Self::new(action, protocol, channel, Some(&message), options)
+    }
+
+    fn new(
+        action: &str,
+        protocol: Protocol,
+        channel: &str,
+        message: Option<&Payload>,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        let mut fields = Vec::with_capacity(4);
+        fields.push(("channel", Field::Text(channel)));
+        fields.extend(message.map(|message| ("message", Field::Message(message))));
+        let position = options.position.as_ref();
+        fields.extend(position.map(|position| ("position", Field::Text(position.as_str()))));
+        add_own(&mut fields, &options.fields);
+        Ok(Self {
+            action: action.to_owned(),
+            body: protocol.body(&fields)?,
+            at_most_once: options.at_most_once,
+            hold: None,
+            message_bytes: message.map_or(0, Payload::len),
+        })
+    }
+
+    /// Keeps `room` until the request is settled.
     #[must_use]
-    pub fn delete(channel: &str) -> Self {
-        Self { action: pdu::DELETE, body: pdu::channel_body(channel) }
+    pub fn holding(mut self, room: impl Any + Send) -> Self {
+        self.hold = Some(Box::new(room));
+        self
+    }
+
+    /// Returns the length of the message, as it is written.
+    #[must_use]
+    pub const fn message_bytes(&self) -> usize {
+        self.message_bytes
+    }
+
+    /// Returns the length of the body, which is what counts in the outbox.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({} bytes)", self.action, self.body.len())
     }
 }

@@ -4,13 +4,9 @@
 use std::time::{Duration, Instant};
 
 use client_core::{ConnectError, ConnectStep, LinkError, LinkTimeout, Lost, Started};
-use serde_json::value::RawValue;
 
-use super::{Control, Core, Effect, Pending};
-use crate::{
-    error::Error,
-    proto::{auth, pdu},
-};
+use super::{Control, Core, Effect, done};
+use crate::{error::Error, transition::Phase};
 
 impl LinkError for Error {
     fn advice(&self) -> client_core::Advice {
@@ -21,7 +17,7 @@ impl LinkError for Error {
     fn is_terminal(&self) -> bool {
         match self {
             Self::Refused(_) => !self.is_retryable(),
-            Self::Config { .. } | Self::Misuse { .. } | Self::Closed => true,
+            Self::Auth(_) | Self::Config { .. } | Self::Misuse { .. } | Self::Closed => true,
             _ => false,
         }
     }
@@ -33,9 +29,10 @@ impl<R> Core<R> {
     pub fn start(&mut self, now: Instant, to: R) {
         match self.link.start(now, to) {
             Started::Later => {}
-            Started::Live(to) => self.reply(to, Ok(None)),
+            Started::Live(to) => self.reply(to, done()),
             Started::Closed(to) => self.reply(to, Err(Error::Closed)),
         }
+        self.trace.enter(self.monitor.state());
     }
 
     /// Ends the connection. Subscriptions and requests are kept for the next
@@ -44,8 +41,14 @@ impl<R> Core<R> {
         if self.link.is_closing() || self.link.is_down() {
             return;
         }
-        self.lose_connection();
+        if self.link.is_live() {
+            self.trace.pass(Phase::Stopping);
+        } else {
+            self.trace.leave();
+        }
+        self.lose_connection(None);
         let starting = self.link.stop().unwrap_or_default();
+        self.trace.enter(self.monitor.state());
         self.reply_all(starting, &Error::Closed);
     }
 
@@ -65,13 +68,7 @@ impl<R> Core<R> {
             return;
         }
         self.next_id = 0;
-        match &self.config.role {
-            Some((role, _)) => {
-                let body = auth::handshake(role);
-                self.control.push_back(Control::Auth { action: pdu::AUTH_HANDSHAKE, body });
-            }
-            None => self.go_live(now),
-        }
+        self.authenticate_connection(now, 0);
     }
 
     /// The connection, or the attempt to make one, failed.
@@ -79,9 +76,13 @@ impl<R> Core<R> {
         if !self.link.has_connection() {
             return;
         }
-        self.lose_connection();
+        self.trace.leave();
+        self.lose_connection(Some(&cause));
         match self.link.lost(now, &cause) {
-            Lost::Waiting => self.finish_close(),
+            Lost::Waiting => {
+                self.trace.enter(self.monitor.state());
+                self.finish_close();
+            }
             Lost::Halted => self.halt(cause),
         }
     }
@@ -99,35 +100,14 @@ impl<R> Core<R> {
                 self.fail(now, Error::transport(std::io::Error::other(text)));
             }
         }
+        // The time of the next attempt may have come.
+        self.trace.enter(self.monitor.state());
     }
 
     /// Gives the connection up for `cause`.
     pub(super) fn fail(&mut self, now: Instant, cause: Error) {
         self.link.hang_up(false);
         self.disconnected(now, cause);
-    }
-
-    pub(super) fn handle_auth(&mut self, now: Instant, action: &str, pdu: &pdu::Pdu<'_>) {
-        if !self.link.is_authenticating() {
-            return self.stray();
-        }
-        match (action, &self.config.role) {
-            ("auth/handshake/ok", Some((_, secret))) => {
-                match auth::authenticate(secret, pdu.body) {
-                    Ok(body) => {
-                        let action = pdu::AUTH_AUTHENTICATE;
-                        self.control.push_back(Control::Auth { action, body });
-                    }
-                    Err(error) => self.fail(now, error),
-                }
-            }
-            ("auth/authenticate/ok", _) => self.go_live(now),
-            _ => {
-                let asked = action.strip_suffix("/error").unwrap_or(action);
-                let refusal = pdu.refusal(asked);
-                self.fail(now, Error::Refused(refusal));
-            }
-        }
     }
 
     /// Ends a client that is closing when nothing is left to wait for.
@@ -156,28 +136,37 @@ impl<R> Core<R> {
     fn end(&mut self, graceful: bool) {
         let to = self.link.end(graceful);
         self.settle_all(&Error::Closed);
+        self.auth_given_up(&Error::Closed);
         self.end_subscriptions(None);
         let starting = self.link.closed();
+        self.trace.enter(self.monitor.state());
+        self.trace.end();
         self.reply_all(starting, &Error::Closed);
         self.effects.push_back(Effect::Closed { to, report: self.report });
     }
 
-    fn go_live(&mut self, now: Instant) {
-        for to in self.link.live(now) {
-            self.reply(to, Ok(None));
+    /// The connection is usable. Subscriptions are asked for before anybody hears of it,
+    /// as in the original.
+    pub(super) fn go_live(&mut self, now: Instant) {
+        self.trace.leave();
+        self.subscribe_all();
+        let starting = self.link.live(now);
+        self.trace.enter(self.monitor.state());
+        for to in starting {
+            self.reply(to, done());
         }
-        self.control.extend(self.subscriptions.keys().cloned().map(Control::Subscribe));
         // What was full before the connection was lost is full still.
         let full = self.subscriptions.iter().find(|(_, sub)| sub.is_full());
-        self.blocked = full.map(|(channel, _)| channel.clone());
+        self.blocked = full.map(|(id, _)| id.clone());
+        self.begin_asked(now);
     }
 
     /// What the connection knew is gone; what the client knows is kept.
-    fn lose_connection(&mut self) {
-        self.subscriptions_lost();
+    fn lose_connection(&mut self, cause: Option<&Error>) {
+        self.subscriptions_lost(cause);
+        self.auth_lost(cause);
         self.control.clear();
-        self.pending.clear();
-        self.outbox.rewind();
+        self.rewind(cause);
         self.blocked = None;
     }
 
@@ -185,17 +174,12 @@ impl<R> Core<R> {
     /// stands still until it is started again.
     fn halt(&mut self, cause: Error) {
         self.settle_all(&cause);
+        self.auth_given_up(&cause);
         self.end_subscriptions(Some(&cause));
         let starting = self.link.halted(cause.clone());
+        self.trace.enter(self.monitor.state());
         self.reply_all(starting, &cause);
         self.finish_close();
-    }
-
-    fn settle_all(&mut self, error: &Error) {
-        while let Some((token, outgoing)) = self.outbox.pop() {
-            self.give_up(token, outgoing, error.clone());
-        }
-        self.count_outbox();
     }
 
     fn reply_all(&mut self, all: Vec<R>, error: &Error) {
@@ -207,38 +191,5 @@ impl<R> Core<R> {
     /// An answer that belongs to nothing: late, or never asked for.
     pub(super) fn stray(&self) {
         self.monitor.count(|stats| stats.strays += 1);
-    }
-
-    pub(super) fn handle_answer(&mut self, now: Instant, id: u64, pdu: &pdu::Pdu<'_>) {
-        // A request that is answered in parts stays until the last one.
-        if pdu.action.ends_with("/data") {
-            return self.stray();
-        }
-        let ok = pdu.action.ends_with("/ok");
-        if !ok && !pdu.action.ends_with("/error") {
-            return self.fail(now, Error::protocol("unexpected_action", &pdu.action));
-        }
-        match self.pending.remove(&id) {
-            None => self.stray(),
-            Some(Pending::Auth) => self.handle_auth(now, &pdu.action, pdu),
-            Some(Pending::Subscribe(id)) if ok => self.subscribed(now, &id, pdu),
-            Some(Pending::Subscribe(id)) => self.subscribe_refused(&id, pdu),
-            Some(Pending::Unsubscribe(id)) => self.unsubscribed(&id, ok, pdu),
-            Some(Pending::Request(token)) => {
-                let Some(outgoing) = self.outbox.settle(token) else { return self.stray() };
-                self.count_outbox();
-                let result = if ok {
-                    self.report.acknowledged += 1;
-                    Ok(pdu.body.map(RawValue::to_owned))
-                } else {
-                    self.report.refused += 1;
-                    Err(Error::Refused(pdu.refusal(outgoing.action)))
-                };
-                if let Some(to) = outgoing.to {
-                    self.reply(to, result);
-                }
-            }
-        }
-        self.finish_close();
     }
 }

@@ -1,8 +1,10 @@
 //! The client's state machine (docs/protocols/satori-rtm.md, 2 and 10).
 
+mod auth;
 mod dispatch;
 mod io;
 mod link;
+mod requests;
 mod subscriptions;
 
 use std::{
@@ -12,17 +14,23 @@ use std::{
     time::Instant,
 };
 
-use client_core::{CloseReport, Dropped, Event, Link, LinkOrder, Monitor, Outbox, Token, after};
-use serde_json::value::RawValue;
+use client_core::{CloseReport, Link, LinkOrder, Listeners, Monitor, Outbox, Token, after};
 
 pub use client_core::{Input, Transmit};
 pub use io::{Effect, Request};
 
-use super::{
-    pdu,
-    subscription::{Phase, Sub},
+use self::{
+    auth::{Asked, Exchange},
+    requests::Outgoing,
 };
-use crate::{config::Config, error::Error};
+use super::{pdu, subscription::Sub, trace::Trace};
+use crate::{
+    answer::Answer,
+    codec::{Field, Payload},
+    config::{Config, Delegate},
+    error::Error,
+    transition::{Phase, Transition},
+};
 
 /// The whole client without its socket.
 ///
@@ -42,11 +50,18 @@ use crate::{config::Config, error::Error};
 pub struct Core<R> {
     config: Config,
     monitor: Monitor<Error>,
+    trace: Trace,
     link: Link<R, Error>,
+    /// Who proves the connection's roles, in this order.
+    delegates: Vec<Delegate>,
+    /// The exchange of authentication that runs.
+    exchange: Option<Exchange>,
+    /// What the application asks to be authenticated by.
+    asked: Option<Asked<R>>,
     outbox: Outbox<Outgoing<R>>,
     subscriptions: BTreeMap<String, Sub<R>>,
-    /// When to look at a channel: somebody has waited long enough for its
-    /// subscription to begin or end, or an answer of the service is overdue.
+    /// When to look at a subscription: somebody has waited long enough for it to begin,
+    /// to change or to end, or an answer of the service is overdue.
     waits: BTreeSet<(Instant, String)>,
     /// The one subscription whose full inbox keeps us from reading.
     blocked: Option<String>,
@@ -59,44 +74,43 @@ pub struct Core<R> {
     report: CloseReport,
 }
 
-/// A request of the application, kept until it is settled.
-struct Outgoing<R> {
-    action: &'static str,
-    body: String,
-    /// `None` asks for no acknowledgement.
-    to: Option<R>,
-    /// The id on this connection.
-    id: Option<u64>,
-    /// Written at least once: the service may have acted.
-    sent: bool,
-}
-
 #[derive(Debug)]
 enum Control {
     Ping,
-    Auth { action: &'static str, body: String },
+    Auth { action: &'static str, body: Payload },
     Subscribe(String),
+    Change(String),
     Unsubscribe(String),
 }
 
 #[derive(Debug)]
 enum Pending {
     Request(Token),
-    Auth,
+    Auth(&'static str),
     Subscribe(String),
+    Change(String),
     Unsubscribe(String),
 }
 
 impl<R> Core<R> {
-    /// A client that waits for [`start`](Self::start).
+    /// A client that waits for [`start`](Self::start). Its steps are told to
+    /// `listeners`.
     ///
     /// # Errors
     ///
     /// [`Error::Config`] naming an option that cannot be used.
-    pub fn new(config: Config, monitor: Monitor<Error>) -> Result<Self, Error> {
+    pub fn new(
+        config: Config,
+        monitor: Monitor<Error>,
+        listeners: Listeners<Transition>,
+    ) -> Result<Self, Error> {
         config.validate()?;
         Ok(Self {
             link: Link::new(config.link_settings(), config.rng(), monitor.clone()),
+            trace: Trace::new(listeners),
+            delegates: config.delegates.clone(),
+            exchange: None,
+            asked: None,
             outbox: Outbox::new(config.outbox),
             config,
             monitor,
@@ -109,40 +123,6 @@ impl<R> Core<R> {
             effects: VecDeque::new(),
             report: CloseReport::default(),
         })
-    }
-
-    /// Takes a request; with `to` it is acknowledged, without it is written and
-    /// forgotten.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Full`] or [`Error::Closed`] by an [`Effect::Reply`] to `to`;
-    /// returned as well, for a request that nobody waits for.
-    pub fn request(&mut self, now: Instant, request: Request, to: Option<R>) -> Result<(), Error> {
-        let deadline = Some(now + self.config.request_timeout);
-        let bytes = request.body.len();
-        let refused = if self.link.is_closing() {
-            Some(Error::Closed)
-        } else if bytes > self.config.outbox.max_bytes {
-            let reason = format!("a request of {bytes} bytes is over the outbox's bound");
-            Some(Error::misuse("message_too_big", reason))
-        } else if self.outbox.has_room(bytes) {
-            None
-        } else {
-            Some(Error::Full)
-        };
-        if let Some(error) = refused {
-            if let Some(to) = to {
-                self.reply(to, Err(error.clone()));
-            }
-            return Err(error);
-        }
-        let outgoing =
-            Outgoing { action: request.action, body: request.body, to, id: None, sent: false };
-        // There is room, as asked above.
-        let _token = self.outbox.push(outgoing, bytes, deadline);
-        self.count_outbox();
-        Ok(())
     }
 
     /// Returns the next message for the service; only meaningful between
@@ -159,13 +139,15 @@ impl<R> Core<R> {
             self.finish_close();
             return None;
         };
-        if let Transmit::Text(text) = &transmit {
-            let bytes = text.len() as u64;
-            self.monitor.count(|stats| {
-                stats.messages_out += 1;
-                stats.bytes_out += bytes;
-            });
-        }
+        let bytes = match &transmit {
+            Transmit::Text(text) => text.len(),
+            Transmit::Binary(bytes) => bytes.len(),
+            Transmit::Ping => return Some(transmit),
+        };
+        self.monitor.count(|stats| {
+            stats.messages_out += 1;
+            stats.bytes_out += bytes as u64;
+        });
         Some(transmit)
     }
 
@@ -189,12 +171,14 @@ impl<R> Core<R> {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let link = self.link.poll_timeout(self.blocked.is_some());
         let waits = self.waits.first().map(|(at, _)| *at);
-        [link, self.outbox.poll_timeout(), waits].into_iter().flatten().min()
+        let outbox = self.outbox.poll_timeout();
+        [link, outbox, waits, self.auth_deadline()].into_iter().flatten().min()
     }
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.link_timeout(now);
+        self.auth_timeout(now);
         while let Some((token, outgoing)) = self.outbox.expire(now) {
             self.give_up(token, outgoing, Error::Timeout);
         }
@@ -230,58 +214,42 @@ impl<R> Core<R> {
     }
 
     fn next_control(&mut self, now: Instant) -> Option<Transmit> {
-        // Longer than any caller waits: by then the service has lost track.
-        let overdue = after(now, 2 * self.config.request_timeout);
         loop {
             let (action, body, pending) = match self.control.pop_front()? {
                 Control::Ping => return Some(Transmit::Ping),
-                Control::Auth { action, body } => (action, body, Pending::Auth),
+                Control::Auth { action, body } => (action, body, Pending::Auth(action)),
                 Control::Subscribe(id) => {
-                    let Some(sub) = self.subscriptions.get_mut(&id) else { continue };
-                    if sub.phase != Phase::Waiting || sub.is_leaving() {
-                        continue;
-                    }
-                    sub.phase = Phase::Subscribing;
-                    sub.overdue = Some(overdue);
-                    self.waits.insert((overdue, id.clone()));
-                    let body =
-                        pdu::subscribe_body(&id, sub.options.as_ref(), sub.position.as_ref());
+                    let Some(body) = self.subscribe_request(now, &id) else { continue };
                     (pdu::SUBSCRIBE, body, Pending::Subscribe(id))
                 }
+                Control::Change(id) => {
+                    let Some(body) = self.change_request(now, &id) else { continue };
+                    (pdu::SUBSCRIBE, body, Pending::Change(id))
+                }
                 Control::Unsubscribe(id) => {
-                    let Some(sub) = self.subscriptions.get_mut(&id) else { continue };
-                    if sub.phase != Phase::Subscribed {
+                    let Some(sub) = self.subscriptions.get(&id) else { continue };
+                    if sub.phase != Phase::Unsubscribing {
                         continue;
                     }
-                    sub.phase = Phase::Unsubscribing;
-                    sub.overdue = Some(overdue);
-                    self.waits.insert((overdue, id.clone()));
-                    let body = pdu::unsubscribe_body(&id);
+                    self.expect_answer(now, &id);
+                    // Always by subscription id; a body of one text can be written.
+                    let fields = [("subscription_id", Field::Text(&id))];
+                    let Ok(body) = self.config.protocol.body(&fields) else { continue };
                     (pdu::UNSUBSCRIBE, body, Pending::Unsubscribe(id))
                 }
             };
             let id = self.allot(pending);
-            return Some(Transmit::Text(pdu::encode(action, Some(id), &body)));
+            return Some(body.pdu(action, Some(id)));
         }
     }
 
-    fn next_request(&mut self) -> Option<Transmit> {
-        let (token, outgoing) = self.outbox.launch()?;
-        outgoing.sent = true;
-        if outgoing.to.is_some() {
-            let (action, body) = (outgoing.action, std::mem::take(&mut outgoing.body));
-            let id = self.allot(Pending::Request(token));
-            let text = pdu::encode(action, Some(id), &body);
-            if let Some(outgoing) = self.outbox.get_mut(token) {
-                outgoing.id = Some(id);
-                outgoing.body = body;
-            }
-            return Some(Transmit::Text(text));
+    /// The service has twice as long as any caller waits: then it has lost track.
+    fn expect_answer(&mut self, now: Instant, id: &str) {
+        let overdue = after(now, 2 * self.config.request_timeout);
+        if let Some(sub) = self.subscriptions.get_mut(id) {
+            sub.overdue = Some(overdue);
+            self.waits.insert((overdue, id.to_owned()));
         }
-        let outgoing = self.outbox.settle(token)?;
-        self.report.written += 1;
-        self.count_outbox();
-        Some(Transmit::Text(pdu::encode(outgoing.action, None, &outgoing.body)))
     }
 
     /// Ids count from 0 on each connection, for all requests together.
@@ -292,38 +260,14 @@ impl<R> Core<R> {
         id
     }
 
-    fn reply(&mut self, to: R, result: Result<Option<Box<RawValue>>, Error>) {
+    fn reply(&mut self, to: R, result: Result<Answer, Error>) {
         self.effects.push_back(Effect::Reply { to, result });
     }
+}
 
-    /// Counts a request that will not be answered, and says so to who waits.
-    fn give_up(&mut self, token: Token, outgoing: Outgoing<R>, error: Error) {
-        // The id may be of an earlier connection, and somebody else's by now.
-        if let Some(id) = outgoing.id
-            && matches!(self.pending.get(&id), Some(Pending::Request(of)) if *of == token)
-        {
-            self.pending.remove(&id);
-        }
-        match outgoing.sent {
-            true => self.report.unacknowledged += 1,
-            false => self.report.unsent += 1,
-        }
-        match outgoing.to {
-            Some(to) => self.reply(to, Err(error)),
-            None => {
-                self.monitor.count(|stats| stats.dropped += 1);
-                self.monitor.tell(Event::Dropped { what: Dropped::Requests, count: 1 });
-            }
-        }
-    }
-
-    fn count_outbox(&self) {
-        let (len, bytes) = (self.outbox.len(), self.outbox.bytes());
-        self.monitor.count(|stats| {
-            stats.outbox_len = len;
-            stats.outbox_bytes = bytes;
-        });
-    }
+/// Yes, and nothing else.
+const fn done() -> Result<Answer, Error> {
+    Ok(Answer::new(None))
 }
 
 impl<R> fmt::Debug for Core<R> {

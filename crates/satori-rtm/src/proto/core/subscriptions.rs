@@ -1,29 +1,32 @@
-//! All subscriptions of a client: who begins, who ends, what is restored.
+//! All subscriptions of a client: who begins, who changes, who ends, what is restored
+//! (docs/protocols/satori-rtm.md, 11 and 12).
 
 use std::time::Instant;
 
 use client_core::{Dropped, Event, Writer, after};
-use serde_json::value::RawValue;
 
-use super::{Control, Core};
+use super::{Control, Core, done};
 use crate::{
-    config::Subscribe,
+    answer::Answer,
+    codec::{Payload, Pdu, Raw},
+    config::{Mode, Subscribe},
     delivery::{Delivery, GapReason, Position},
     error::{Error, Refusal},
     proto::{
-        pdu::{self, Pdu, Positioned},
-        subscription::{Phase, Sub, Waiter},
+        pdu::{self, Positioned, Problem},
+        subscription::{Change, Sub, Waiter},
     },
+    transition::{Phase, Step},
 };
 
 impl<R> Core<R> {
-    /// Subscribes to `channel`; `to` is answered when the service accepts or
-    /// refuses. `serial` tells this subscription from earlier ones on the same
-    /// channel.
+    /// Subscribes as `id`, the channel or the name of a view; `to` is answered when the
+    /// service accepts or refuses. `serial` tells this subscription from earlier ones
+    /// on the same id.
     pub fn subscribe(
         &mut self,
         now: Instant,
-        channel: &str,
+        id: &str,
         serial: u64,
         options: Subscribe,
         out: Writer<Delivery>,
@@ -32,18 +35,28 @@ impl<R> Core<R> {
         if self.link.is_closing() {
             return self.reply(to, Err(Error::Closed));
         }
+        // What cannot be written is refused here, before anything is sent.
+        if let Err(error) = options.body(self.config.protocol, id, None, false) {
+            return self.reply(to, Err(error));
+        }
         let deadline = after(now, self.config.request_timeout);
         let mut new = Sub::new(serial, options, out);
         new.subscribing = Some(Waiter { to, deadline });
-        match self.subscriptions.get_mut(channel) {
-            None => self.add(channel, new),
+        match self.subscriptions.get_mut(id) {
+            None => self.add(id, new),
             Some(old) if old.is_leaving() && old.next.is_none() => {
-                self.waits.insert((deadline, channel.to_owned()));
+                self.waits.insert((deadline, id.to_owned()));
+                let phase = old.phase;
                 old.next = Some(Box::new(new));
+                match phase {
+                    Phase::Failed | Phase::Unsubscribed => self.remove(id),
+                    // The service refused to end it: it is asked once more.
+                    Phase::Subscribed => self.leave(id),
+                    _ => {}
+                }
             }
             Some(_) => {
-                let reason =
-                    format!("channel {channel:?} has a subscription already: drop it first");
+                let reason = format!("{id:?} is subscribed already: drop that first");
                 if let Some(waiter) = new.subscribing {
                     self.reply(waiter.to, Err(Error::misuse("already_subscribed", reason)));
                 }
@@ -51,150 +64,293 @@ impl<R> Core<R> {
         }
     }
 
+    /// Asks the service for other options on the fly; `to` is answered when it accepts
+    /// or refuses. Refused, the subscription goes on as it was.
+    pub fn change(&mut self, now: Instant, id: &str, serial: u64, options: Subscribe, to: R) {
+        if let Err(error) = options.body(self.config.protocol, id, None, true) {
+            return self.reply(to, Err(error));
+        }
+        let deadline = after(now, self.config.request_timeout);
+        let sub = self.subscriptions.get_mut(id).filter(|sub| sub.serial == serial);
+        match sub.filter(|sub| !sub.is_leaving()) {
+            None => self.reply(to, Err(Error::Closed)),
+            Some(sub) if sub.change.is_some() => {
+                let reason = "another change of this subscription is under way";
+                self.reply(to, Err(Error::misuse("already_changing", reason)));
+            }
+            Some(sub) => {
+                sub.change = Some(Change { options, waiter: Waiter { to, deadline } });
+                self.waits.insert((deadline, id.to_owned()));
+                if sub.phase == Phase::Subscribed {
+                    self.control.push_back(Control::Change(id.to_owned()));
+                }
+            }
+        }
+    }
+
     /// Ends a subscription; `to` is answered when the service has confirmed.
     /// One that is gone already is confirmed at once.
-    pub fn unsubscribe(&mut self, now: Instant, channel: &str, serial: u64, to: Option<R>) {
+    pub fn unsubscribe(&mut self, now: Instant, id: &str, serial: u64, to: Option<R>) {
         let deadline = after(now, self.config.request_timeout);
-        match self.subscriptions.get_mut(channel) {
+        match self.subscriptions.get_mut(id) {
             Some(sub) if sub.serial == serial => {
                 sub.end(None);
                 if let Some(to) = to {
-                    self.waits.insert((deadline, channel.to_owned()));
+                    self.waits.insert((deadline, id.to_owned()));
                     sub.unsubscribing = Some(Waiter { to, deadline });
                 }
                 match sub.phase {
-                    Phase::Waiting => self.remove(channel),
+                    Phase::Subscribed => self.leave(id),
                     // The request is out: it ends when its answer is here.
                     Phase::Subscribing | Phase::Unsubscribing => {}
-                    Phase::Subscribed => {
-                        self.control.push_back(Control::Unsubscribe(channel.to_owned()));
-                    }
+                    _ => self.remove(id),
                 }
             }
             found => {
                 // It may still be waiting for its predecessor to go.
                 if let Some(old) = found
-                    && old.next.as_ref().is_some_and(|next| next.serial == serial)
+                    && let Some(next) = old.next.take_if(|next| next.serial == serial)
                 {
-                    old.next = None;
+                    self.trace.step(id, next.serial, Step::Deleted);
+                    if let Some(waiter) = next.subscribing {
+                        self.answer(id, waiter, Err(Error::Closed));
+                    }
                 }
                 if let Some(to) = to {
-                    self.reply(to, Ok(None));
+                    self.reply(to, done());
                 }
             }
         }
     }
 
-    fn add(&mut self, channel: &str, sub: Sub<R>) {
-        if let Some(waiter) = &sub.subscribing {
-            self.waits.insert((waiter.deadline, channel.to_owned()));
-        }
-        self.subscriptions.insert(channel.to_owned(), sub);
+    fn add(&mut self, id: &str, mut sub: Sub<R>) {
         if self.link.is_live() {
-            self.control.push_back(Control::Subscribe(channel.to_owned()));
+            if sub.phase == Phase::Subscribing {
+                self.trace.step(id, sub.serial, Step::Enter(sub.phase));
+            } else {
+                sub.enter(id, Phase::Subscribing, &self.trace);
+            }
+            self.control.push_back(Control::Subscribe(id.to_owned()));
+        }
+        self.keep(id, sub);
+    }
+
+    fn keep(&mut self, id: &str, sub: Sub<R>) {
+        if let Some(waiter) = &sub.subscribing {
+            self.waits.insert((waiter.deadline, id.to_owned()));
+        }
+        self.subscriptions.insert(id.to_owned(), sub);
+    }
+
+    /// Asks the service to end a subscription that it has accepted.
+    fn leave(&mut self, id: &str) {
+        if let Some(sub) = self.subscriptions.get_mut(id) {
+            sub.enter(id, Phase::Unsubscribing, &self.trace);
+            self.control.push_back(Control::Unsubscribe(id.to_owned()));
         }
     }
 
     /// Forgets a subscription that the service does not know (any more), and
     /// lets the one that waits for it begin.
-    fn remove(&mut self, channel: &str) {
-        let Some(sub) = self.subscriptions.remove(channel) else { return };
+    fn remove(&mut self, id: &str) {
+        let Some(mut sub) = self.subscriptions.remove(id) else { return };
         if let Some(at) = sub.overdue {
-            self.waits.remove(&(at, channel.to_owned()));
+            self.waits.remove(&(at, id.to_owned()));
         }
+        if sub.phase != Phase::Unsubscribed {
+            sub.enter(id, Phase::Unsubscribed, &self.trace);
+        }
+        self.trace.step(id, sub.serial, Step::Deleted);
         if let Some(waiter) = sub.unsubscribing {
-            self.answer(channel, waiter, Ok(None));
+            self.answer(id, waiter, done());
         }
-        if let Some(waiter) = sub.subscribing {
-            self.answer(channel, waiter, Err(Error::Closed));
+        let left = sub.change.map(|change| change.waiter);
+        for waiter in sub.subscribing.into_iter().chain(left) {
+            self.answer(id, waiter, Err(Error::Closed));
         }
         if let Some(next) = sub.next {
-            self.add(channel, *next);
+            self.trace.step(id, next.serial, Step::Created);
+            self.add(id, *next);
         }
     }
 
-    pub(super) fn subscribed(&mut self, now: Instant, channel: &str, pdu: &Pdu<'_>) {
+    /// There is a connection: everything is asked for.
+    pub(super) fn subscribe_all(&mut self) {
+        for (id, sub) in &mut self.subscriptions {
+            if sub.phase == Phase::Unsubscribed {
+                sub.enter(id, Phase::Subscribing, &self.trace);
+                self.control.push_back(Control::Subscribe(id.clone()));
+            }
+        }
+    }
+
+    /// Writes the request, unless nobody wants the subscription any more.
+    pub(super) fn subscribe_request(&mut self, now: Instant, id: &str) -> Option<Payload> {
+        let sub = self.subscriptions.get(id)?;
+        if sub.phase != Phase::Subscribing || sub.overdue.is_some() {
+            return None;
+        }
+        if sub.is_leaving() {
+            self.remove(id);
+            return None;
+        }
+        // Written once before, so it can be written.
+        let body = sub.options.body(self.config.protocol, id, sub.position.as_ref(), false);
+        self.expect_answer(now, id);
+        body.ok()
+    }
+
+    /// Writes the request for other options, if they are still wanted.
+    pub(super) fn change_request(&mut self, now: Instant, id: &str) -> Option<Payload> {
+        let sub = self.subscriptions.get(id)?;
+        if sub.phase != Phase::Subscribed {
+            return None;
+        }
+        let options = &sub.change.as_ref()?.options;
+        // It goes on where it is, unless the new options say where to start.
+        let tracked = sub.position.as_ref().filter(|_| !options.has_start());
+        let body = options.body(self.config.protocol, id, tracked, true);
+        self.expect_answer(now, id);
+        body.ok()
+    }
+
+    pub(super) fn subscribed(&mut self, now: Instant, id: &str, pdu: &Pdu<'_>) {
         let position = match pdu.body::<Positioned<'_>>() {
             Ok(body) => body.into_position(),
             Err(error) => return self.fail(now, error),
         };
-        let Some(sub) = self.subscriptions.get_mut(channel) else { return self.stray() };
-        let (leaving, overdue) = (sub.is_leaving(), sub.overdue.take());
+        self.answer_came(id);
+        let Some(sub) = self.subscriptions.get_mut(id) else { return self.stray() };
         let waiter = sub.accepted(position);
-        if let Some(at) = overdue {
-            self.waits.remove(&(at, channel.to_owned()));
-        }
+        sub.enter(id, Phase::Subscribed, &self.trace);
+        let (leaving, changing) = (sub.is_leaving(), sub.change.is_some());
         if let Some(waiter) = waiter {
-            self.answer(channel, waiter, Ok(None));
+            self.answer(id, waiter, done());
         }
         if leaving {
-            self.control.push_back(Control::Unsubscribe(channel.to_owned()));
+            self.leave(id);
+        } else if changing {
+            self.control.push_back(Control::Change(id.to_owned()));
         }
     }
 
-    pub(super) fn subscribe_refused(&mut self, channel: &str, pdu: &Pdu<'_>) {
-        let refusal = pdu.refusal(pdu::SUBSCRIBE);
-        let Some(sub) = self.subscriptions.get_mut(channel) else { return self.stray() };
-        let restoring = sub.options.is_none() && sub.position.is_some() && !sub.is_leaving();
+    /// What the service was asked about a subscription is answered.
+    fn answer_came(&mut self, id: &str) {
+        let overdue = self.subscriptions.get_mut(id).and_then(|sub| sub.overdue.take());
+        if let Some(at) = overdue {
+            self.waits.remove(&(at, id.to_owned()));
+        }
+    }
+
+    pub(super) fn subscribe_refused(&mut self, id: &str, pdu: &Pdu<'_>) {
+        let refusal = pdu::refusal(pdu, pdu::SUBSCRIBE);
+        self.answer_came(id);
+        let Some(sub) = self.subscriptions.get_mut(id) else { return self.stray() };
+        if sub.is_leaving() {
+            return self.refused_leaving(id);
+        }
         // The service no longer keeps what we have not seen, or does not take the
         // position that it gave us itself: say so, go on. It is asked once more,
         // without a position, and only if it is not about rights or quotas.
         let lasting =
             matches!(&*refusal.code, "authorization_denied" | "subscription_quota_exceeded");
-        if restoring && !lasting {
-            sub.position = None;
-            sub.phase = Phase::Waiting;
-            self.tell_gap(channel, GapReason::Expired, None);
-            self.control.push_back(Control::Subscribe(channel.to_owned()));
+        if sub.started && sub.position.take().is_some() && !lasting {
+            self.tell_gap(id, GapReason::Expired, None);
+            self.control.push_back(Control::Subscribe(id.to_owned()));
             return;
         }
-        self.end_refused(channel, refusal);
+        self.end_refused(id, refusal);
     }
 
-    fn end_refused(&mut self, channel: &str, refusal: Refusal) {
+    /// Nobody wants what was refused; the next in line begins at once.
+    fn refused_leaving(&mut self, id: &str) {
+        let Some(sub) = self.subscriptions.get_mut(id) else { return };
+        if let Some(next) = &mut sub.next {
+            // The original goes from one to the other without a state between them.
+            next.phase = Phase::Subscribing;
+            self.trace.step(id, sub.serial, Step::Leave(sub.phase));
+            sub.phase = Phase::Unsubscribed;
+        }
+        self.remove(id);
+    }
+
+    fn end_refused(&mut self, id: &str, refusal: Refusal) {
         let error = Error::Refused(refusal);
-        let Some(sub) = self.subscriptions.get_mut(channel) else { return };
-        match sub.subscribing.take() {
-            Some(waiter) => {
-                sub.end(None);
-                self.answer(channel, waiter, Err(error));
-            }
-            None => {
-                sub.end(Some(error.clone()));
-                self.monitor.tell(Event::Refused { cause: error });
-            }
+        let Some(sub) = self.subscriptions.get_mut(id) else { return };
+        let waiter = sub.subscribing.take();
+        self.fail_subscription(id, &error, waiter.is_none());
+        match waiter {
+            Some(waiter) => self.answer(id, waiter, Err(error)),
+            None => self.monitor.tell(Event::Refused { cause: error }),
         }
-        self.remove(channel);
     }
 
-    pub(super) fn unsubscribed(&mut self, channel: &str, ok: bool, pdu: &Pdu<'_>) {
-        // The application has ended it either way. A service that does not know
-        // the subscription says so with an error, and has ended it too.
-        if !ok {
-            let cause = Error::Refused(pdu.refusal(pdu::UNSUBSCRIBE));
-            self.monitor.tell(Event::Refused { cause });
+    /// Ends a subscription against the application's will. It is kept, as failed, until
+    /// the application drops it.
+    fn fail_subscription(&mut self, id: &str, error: &Error, tell: bool) {
+        let Some(sub) = self.subscriptions.get_mut(id) else { return };
+        self.trace.step(id, sub.serial, Step::Leave(sub.phase));
+        sub.phase = Phase::Failed;
+        self.trace.step(id, sub.serial, Step::EnterFailed(error.clone()));
+        sub.end(tell.then(|| error.clone()));
+        let change = sub.change.take();
+        if let Some(change) = change {
+            self.answer(id, change.waiter, Err(error.clone()));
         }
-        self.remove(channel);
     }
 
-    pub(super) fn deliver(
-        &mut self,
-        channel: &str,
-        messages: &[&RawValue],
-        position: Option<Position>,
-    ) {
-        let Some(sub) = self.subscriptions.get_mut(channel) else { return self.stray() };
+    pub(super) fn changed(&mut self, now: Instant, id: &str, ok: bool, pdu: &Pdu<'_>) {
+        let position = match pdu.body::<Positioned<'_>>() {
+            Ok(body) => body.into_position(),
+            Err(error) => return self.fail(now, error),
+        };
+        self.answer_came(id);
+        let Some(sub) = self.subscriptions.get_mut(id) else { return self.stray() };
+        let Some(Change { options, waiter }) = sub.change.take() else { return self.stray() };
+        if ok {
+            sub.options = options;
+            let _nobody = sub.accepted(position);
+        }
+        let result = match ok {
+            true => done(),
+            false => Err(Error::Refused(pdu::refusal(pdu, pdu::SUBSCRIBE))),
+        };
+        self.answer(id, waiter, result);
+    }
+
+    pub(super) fn unsubscribed(&mut self, id: &str, ok: bool, pdu: &Pdu<'_>) {
+        self.answer_came(id);
+        if ok {
+            return self.remove(id);
+        }
+        let refusal = pdu::refusal(pdu, pdu::UNSUBSCRIBE);
+        let is_gone = refusal.code == "not_subscribed";
+        let cause = Error::Refused(refusal);
+        self.monitor.tell(Event::Refused { cause: cause.clone() });
+        // A service that does not know the subscription has ended it, too.
+        if is_gone {
+            return self.remove(id);
+        }
+        let Some(sub) = self.subscriptions.get_mut(id) else { return self.stray() };
+        sub.enter(id, Phase::Subscribed, &self.trace);
+        if let Some(waiter) = sub.unsubscribing.take() {
+            self.answer(id, waiter, Err(cause));
+        }
+    }
+
+    pub(super) fn deliver(&mut self, id: &str, messages: &[Raw<'_>], position: Option<Position>) {
+        let Some(sub) = self.subscriptions.get_mut(id) else { return self.stray() };
         if sub.phase != Phase::Subscribed {
             return self.stray();
         }
         let delivered = sub.deliver(messages, position);
         if sub.is_full() {
-            self.blocked = Some(channel.to_owned());
+            self.blocked = Some(id.to_owned());
         }
         if delivered.overflow {
             let reason = "the consumer is slower than the service";
             sub.end(Some(Error::misuse("slow_consumer", reason)));
-            self.control.push_back(Control::Unsubscribe(channel.to_owned()));
+            self.leave(id);
         }
         self.monitor.count(|stats| {
             stats.messages_in += delivered.messages;
@@ -207,56 +363,77 @@ impl<R> Core<R> {
     }
 
     /// The service ended a subscription that the application still wants.
-    pub(super) fn subscription_dropped(
-        &mut self,
-        channel: &str,
-        gap: Option<GapReason>,
-        missed: Option<u64>,
-    ) {
-        let Some(sub) = self.subscriptions.get_mut(channel) else { return self.stray() };
-        match sub.phase {
-            Phase::Subscribed => {}
+    pub(super) fn subscription_dropped(&mut self, problem: &Problem<'_>, gap: Option<GapReason>) {
+        let id: &str = &problem.subscription_id;
+        let Some(sub) = self.subscriptions.get_mut(id) else { return self.stray() };
+        if sub.phase != Phase::Subscribed {
             // The answer to the request that is out ends it.
-            Phase::Unsubscribing | Phase::Waiting | Phase::Subscribing => return self.stray(),
+            return self.stray();
         }
         if sub.is_leaving() {
-            return self.remove(channel);
+            return self.remove(id);
         }
-        sub.phase = Phase::Waiting;
         let unknown = sub.position.is_none();
         if gap.is_some() {
             sub.position = None;
         }
-        if gap.is_some() || unknown {
-            self.tell_gap(channel, gap.unwrap_or(GapReason::Unknown), missed);
+        let is_fatal = sub.options.mode == Mode::Advanced && gap == Some(GapReason::OutOfSync);
+        if !is_fatal {
+            sub.enter(id, Phase::Subscribing, &self.trace);
         }
-        self.control.push_back(Control::Subscribe(channel.to_owned()));
+        if gap.is_some() || unknown {
+            let reason = gap.unwrap_or(GapReason::Unknown);
+            self.tell_gap(id, reason, problem.missed_message_count);
+        }
+        if is_fatal {
+            let error = Error::Refused(problem.refusal("rtm/subscription"));
+            self.fail_subscription(id, &error, true);
+        } else {
+            self.control.push_back(Control::Subscribe(id.to_owned()));
+        }
     }
 
-    pub(super) fn tell_gap(&mut self, channel: &str, reason: GapReason, missed: Option<u64>) {
-        let Some(sub) = self.subscriptions.get(channel) else { return self.stray() };
+    pub(super) fn tell_gap(&mut self, id: &str, reason: GapReason, missed: Option<u64>) {
+        let Some(sub) = self.subscriptions.get(id) else { return self.stray() };
         sub.gap(reason, missed);
         if sub.is_full() {
-            self.blocked = Some(channel.to_owned());
+            self.blocked = Some(id.to_owned());
         }
         self.monitor.count(|stats| stats.gaps += 1);
-        self.monitor.tell(Event::Gap { subscription: channel.to_owned() });
+        self.monitor.tell(Event::Gap { subscription: id.to_owned() });
     }
 
     /// The connection is gone, and with it all that the service knew.
-    pub(super) fn subscriptions_lost(&mut self) {
-        let channels: Vec<String> = self.subscriptions.keys().cloned().collect();
-        for channel in channels {
-            let Some(sub) = self.subscriptions.get_mut(&channel) else { continue };
-            let was_subscribed = sub.phase == Phase::Subscribed;
-            sub.phase = Phase::Waiting;
-            if let Some(at) = sub.overdue.take() {
-                self.waits.remove(&(at, channel.clone()));
+    pub(super) fn subscriptions_lost(&mut self, cause: Option<&Error>) {
+        let ids: Vec<String> = self.subscriptions.keys().cloned().collect();
+        for id in ids {
+            self.answer_came(&id);
+            let Some(sub) = self.subscriptions.get_mut(&id) else { continue };
+            if sub.phase == Phase::Failed {
+                continue;
             }
+            let was_subscribed = sub.phase == Phase::Subscribed;
             if sub.is_leaving() {
-                self.remove(&channel);
-            } else if was_subscribed && sub.position.is_none() {
-                self.tell_gap(&channel, GapReason::Unknown, None);
+                // The next in line begins with the next connection.
+                let next = sub.next.take();
+                self.remove(&id);
+                if let Some(next) = next {
+                    self.trace.step(&id, next.serial, Step::Created);
+                    self.keep(&id, *next);
+                }
+                continue;
+            }
+            if sub.phase != Phase::Unsubscribed {
+                sub.enter(&id, Phase::Unsubscribed, &self.trace);
+            }
+            let lost_position = was_subscribed && sub.position.is_none();
+            let change = sub.change.take_if(|_| was_subscribed);
+            if lost_position {
+                self.tell_gap(&id, GapReason::Unknown, None);
+            }
+            if let Some(change) = change {
+                let error = cause.cloned().unwrap_or(Error::Closed);
+                self.answer(&id, change.waiter, Err(error));
             }
         }
     }
@@ -268,11 +445,12 @@ impl<R> Core<R> {
             sub.end(error.cloned());
             let next = sub.next.take().map(|next| *next);
             for sub in [Some(sub), next].into_iter().flatten() {
-                if let Some(waiter) = sub.subscribing {
+                let changing = sub.change.map(|change| change.waiter);
+                for waiter in sub.subscribing.into_iter().chain(changing) {
                     self.reply(waiter.to, Err(error.cloned().unwrap_or(Error::Closed)));
                 }
                 if let Some(waiter) = sub.unsubscribing {
-                    self.reply(waiter.to, Ok(None));
+                    self.reply(waiter.to, done());
                 }
             }
         }
@@ -280,28 +458,30 @@ impl<R> Core<R> {
 
     pub(super) fn subscription_timeout(&mut self, now: Instant) {
         while self.waits.first().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, channel)) = self.waits.pop_first() else { return };
-            self.give_up_waiting(now, &channel);
+            let Some((_, id)) = self.waits.pop_first() else { return };
+            self.give_up_waiting(now, &id);
         }
     }
 
-    /// Answers those of a channel who have waited long enough. A service that
-    /// has not answered itself for twice that time has lost track of us: the
-    /// connection is given up, and what was subscribed is restored on the next.
-    fn give_up_waiting(&mut self, now: Instant, channel: &str) {
+    /// Answers those who have waited long enough. A service that has not answered
+    /// itself for twice that time has lost track of us: the connection is given up,
+    /// and what was subscribed is restored on the next.
+    fn give_up_waiting(&mut self, now: Instant, id: &str) {
         let is_due = |waiter: &mut Waiter<R>| waiter.deadline <= now;
-        let Some(sub) = self.subscriptions.get_mut(channel) else { return };
+        let Some(sub) = self.subscriptions.get_mut(id) else { return };
         let overdue = sub.overdue.is_some_and(|at| at <= now);
         let mut next = sub.next.take_if(|n| n.subscribing.as_mut().is_some_and(is_due));
         let of_next = next.as_mut().and_then(|next| next.subscribing.take());
         let leaving = sub.unsubscribing.take_if(is_due);
         let joining = sub.subscribing.take_if(is_due);
+        let changing = sub.change.take_if(|change| is_due(&mut change.waiter));
+        let changing = changing.map(|change| change.waiter);
         let (serial, undo) = (sub.serial, joining.is_some());
-        for waiter in [of_next, leaving, joining].into_iter().flatten() {
+        for waiter in [of_next, leaving, joining, changing].into_iter().flatten() {
             self.reply(waiter.to, Err(Error::Timeout));
         }
         if undo {
-            self.unsubscribe(now, channel, serial, None);
+            self.unsubscribe(now, id, serial, None);
         }
         if overdue {
             self.fail(now, Error::Timeout);
@@ -309,13 +489,8 @@ impl<R> Core<R> {
     }
 
     /// Answers a waiter before its time is up.
-    fn answer(
-        &mut self,
-        channel: &str,
-        waiter: Waiter<R>,
-        result: Result<Option<Box<RawValue>>, Error>,
-    ) {
-        self.waits.remove(&(waiter.deadline, channel.to_owned()));
+    fn answer(&mut self, id: &str, waiter: Waiter<R>, result: Result<Answer, Error>) {
+        self.waits.remove(&(waiter.deadline, id.to_owned()));
         self.reply(waiter.to, result);
     }
 }

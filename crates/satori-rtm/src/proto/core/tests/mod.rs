@@ -1,5 +1,10 @@
 //! The core alone: what it writes, tells and waits for, in made-up time.
 
+mod modes;
+mod requests;
+mod roles;
+mod traces;
+
 use std::time::Duration;
 
 use client_core::{Event, InboxLimits, Overflow, Reader, Received, State, inbox};
@@ -8,18 +13,23 @@ use super::*;
 use crate::{
     config::Subscribe,
     delivery::{Delivery, Gap, GapReason},
+    options::Options,
+    transition::Transitions,
 };
 
 /// A core and its clock; replies are named by letters.
 struct Bench {
     core: Core<char>,
     now: Instant,
+    steps: Transitions,
 }
 
 impl Bench {
     fn new(config: Config) -> Self {
-        let core = Core::new(config.seed(1), Monitor::new()).unwrap();
-        Self { core, now: Instant::now() }
+        let listeners = Listeners::new();
+        let steps = Transitions::new(listeners.listen());
+        let core = Core::new(config.seed(1), Monitor::new(), listeners).unwrap();
+        Self { core, now: Instant::now(), steps }
     }
 
     /// Connected, as the default role.
@@ -63,14 +73,29 @@ impl Bench {
     }
 
     fn publish(&mut self, to: char) {
-        let request = Request::publish("c", &format!("\"{to}\""));
+        self.publish_with(to, &Options::new());
+    }
+
+    fn publish_with(&mut self, to: char, options: &Options) {
+        let request = Request::publish(self.core.config.protocol, "c", &to, options).unwrap();
         let _taken = self.core.request(self.now, request, Some(to));
     }
 
     fn subscribe(&mut self, to: char) -> Reader<Delivery> {
+        self.subscribe_as(0, Subscribe::new(), to)
+    }
+
+    fn subscribe_as(&mut self, serial: u64, options: Subscribe, to: char) -> Reader<Delivery> {
         let (out, reader) = inbox(InboxLimits::default(), Overflow::Block);
-        self.core.subscribe(self.now, "c", 0, Subscribe::new(), out, to);
+        self.core.subscribe(self.now, "c", serial, options, out, to);
         reader
+    }
+
+    /// Loses the connection and makes the next.
+    fn reconnect(&mut self) {
+        self.core.disconnected(self.now, lost());
+        self.advance(Duration::from_secs(1));
+        self.connect();
     }
 
     fn advance(&mut self, by: Duration) {
@@ -84,7 +109,7 @@ fn take(reader: &mut Reader<Delivery>) -> Vec<String> {
     let mut got = Vec::new();
     while let Poll::Ready(Some(Received::Item(delivery))) = reader.poll_recv(&mut cx) {
         got.push(match delivery {
-            Delivery::Message(message) => message.json().to_owned(),
+            Delivery::Message(message) => message.to_string(),
             Delivery::Gap(Gap { reason, missed }) => format!("{reason:?} {missed:?}"),
             Delivery::Ended(error) => format!("ended {}", error.code()),
         });
@@ -107,7 +132,7 @@ fn authenticates_first_with_ids_0_and_1_and_subscribes_then() {
     assert_eq!(
         bench.sent(),
         [
-            r#"{"action":"auth/handshake","id":0,"body":{"data":{"role":"driver"},"method":"role_secret"}}"#
+            r#"{"action":"auth/handshake","id":0,"body":{"method":"role_secret","data":{"role":"driver"}}}"#
         ]
     );
     bench.receive(r#"{"action":"auth/handshake/ok","id":0,"body":{"data":{"nonce":"q7Zk2m0V"}}}"#);
@@ -115,7 +140,7 @@ fn authenticates_first_with_ids_0_and_1_and_subscribes_then() {
         bench.sent(),
         [concat!(
             r#"{"action":"auth/authenticate","id":1,"body":"#,
-            r#"{"credentials":{"hash":"1cgo46J9j1sCo1wIe8FqMg=="},"method":"role_secret"}}"#
+            r#"{"method":"role_secret","credentials":{"hash":"1cgo46J9j1sCo1wIe8FqMg=="}}}"#
         )]
     );
     assert_eq!(bench.effects(), [""; 0]);
@@ -124,7 +149,7 @@ fn authenticates_first_with_ids_0_and_1_and_subscribes_then() {
     assert_eq!(
         bench.sent(),
         [
-            r#"{"action":"rtm/subscribe","id":2,"body":{"channel":"c"}}"#,
+            r#"{"action":"rtm/subscribe","id":2,"body":{"channel":"c","fast_forward":true}}"#,
             r#"{"action":"rtm/publish","id":3,"body":{"channel":"c","message":"p"}}"#
         ]
     );
@@ -146,7 +171,9 @@ fn resumes_at_the_tracked_position_with_ids_from_0() {
     bench.connect();
     assert_eq!(
         bench.sent(),
-        [r#"{"action":"rtm/subscribe","id":0,"body":{"channel":"c","position":"1:41"}}"#]
+        [
+            r#"{"action":"rtm/subscribe","id":0,"body":{"channel":"c","fast_forward":true,"position":"1:41"}}"#
+        ]
     );
     assert_eq!(take(&mut reader), [""; 0]);
 }
@@ -233,18 +260,26 @@ fn every_kind_of_missing_messages_is_a_gap_and_the_subscription_goes_on() {
     bench.receive(&pdu("error", "out_of_sync"));
     // Gaps in a row are one, with the sum of what is missing.
     assert_eq!(take(&mut reader), ["FastForward Some(24)"]);
-    assert_eq!(bench.sent(), [r#"{"action":"rtm/subscribe","id":1,"body":{"channel":"c"}}"#]);
+    assert_eq!(
+        bench.sent(),
+        [r#"{"action":"rtm/subscribe","id":1,"body":{"channel":"c","fast_forward":true}}"#]
+    );
     bench.receive(r#"{"action":"rtm/subscribe/ok","id":1,"body":{"position":"1:90"}}"#);
     // Another reason is the service's own: nothing is missing.
     bench.receive(&pdu("error", "maintenance"));
     assert_eq!(take(&mut reader), [""; 0]);
     assert_eq!(
         bench.sent(),
-        [r#"{"action":"rtm/subscribe","id":2,"body":{"channel":"c","position":"1:90"}}"#]
+        [
+            r#"{"action":"rtm/subscribe","id":2,"body":{"channel":"c","fast_forward":true,"position":"1:90"}}"#
+        ]
     );
     bench.receive(r#"{"action":"rtm/subscribe/error","id":2,"body":{"error":"expired_position"}}"#);
     assert_eq!(take(&mut reader), [format!("{:?} None", GapReason::Expired)]);
-    assert_eq!(bench.sent(), [r#"{"action":"rtm/subscribe","id":3,"body":{"channel":"c"}}"#]);
+    assert_eq!(
+        bench.sent(),
+        [r#"{"action":"rtm/subscribe","id":3,"body":{"channel":"c","fast_forward":true}}"#]
+    );
 }
 
 #[test]
@@ -282,7 +317,10 @@ fn a_position_that_the_service_does_not_take_is_given_up_once() {
     };
     bench.receive(&refused(0));
     assert_eq!(take(&mut reader), [format!("{:?} None", GapReason::Expired)]);
-    assert_eq!(bench.sent(), [r#"{"action":"rtm/subscribe","id":1,"body":{"channel":"c"}}"#]);
+    assert_eq!(
+        bench.sent(),
+        [r#"{"action":"rtm/subscribe","id":1,"body":{"channel":"c","fast_forward":true}}"#]
+    );
     bench.receive(&refused(1));
     assert_eq!(take(&mut reader), ["ended Invalid: 1:40"]);
 }
@@ -341,7 +379,10 @@ fn a_late_answer_to_an_unsubscribe_does_not_end_the_next_subscription() {
     bench.receive(
         r#"{"action":"rtm/unsubscribe/error","id":1,"body":{"error":"not_subscribed","reason":null}}"#,
     );
-    assert_eq!(bench.sent(), [r#"{"action":"rtm/subscribe","id":2,"body":{"channel":"c"}}"#]);
+    assert_eq!(
+        bench.sent(),
+        [r#"{"action":"rtm/subscribe","id":2,"body":{"channel":"c","fast_forward":true}}"#]
+    );
     bench.receive(r#"{"action":"rtm/subscribe/ok","id":2,"body":{"position":"1:41"}}"#);
     assert_eq!(bench.effects(), ["n ok"]);
 }
@@ -369,7 +410,10 @@ fn a_subscription_that_waited_for_another_is_not_sent_before_authentication() {
     bench.core.disconnected(bench.now, lost());
     bench.advance(Duration::from_secs(1));
     authenticate(&mut bench);
-    assert_eq!(bench.sent(), [r#"{"action":"rtm/subscribe","id":2,"body":{"channel":"c"}}"#]);
+    assert_eq!(
+        bench.sent(),
+        [r#"{"action":"rtm/subscribe","id":2,"body":{"channel":"c","fast_forward":true}}"#]
+    );
 }
 
 #[test]

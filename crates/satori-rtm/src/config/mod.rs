@@ -1,10 +1,18 @@
 //! Options, their defaults and their ranges.
 
-use std::time::Duration;
+mod subscribe;
 
-use client_core::{Backoff, InboxLimits, LinkSettings, OutboxLimits, Overflow, Rng, Secret};
+use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{delivery::Position, error::Error};
+use client_core::{Backoff, LinkSettings, OutboxLimits, Overflow, Rng};
+
+pub(crate) use self::subscribe::add_own;
+pub use self::subscribe::{Mode, Subscribe};
+use crate::{
+    auth::{AuthDelegate, RoleSecret},
+    codec::Protocol,
+    error::Error,
+};
 
 /// What a client needs to know.
 ///
@@ -22,16 +30,21 @@ use crate::{delivery::Position, error::Error};
 pub struct Config {
     pub(crate) endpoint: String,
     pub(crate) appkey: String,
-    pub(crate) role: Option<(String, Secret)>,
+    pub(crate) protocol: Protocol,
+    pub(crate) delegates: Vec<Delegate>,
     pub(crate) backoff: Backoff,
     pub(crate) retry_first_connect: bool,
+    pub(crate) max_failures: Option<u32>,
     pub(crate) connect_timeout: Duration,
+    pub(crate) first_connect_timeout: Duration,
+    pub(crate) auth_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) ping_after: Duration,
     pub(crate) pong_within: Duration,
     #[cfg(feature = "client")]
     pub(crate) close_timeout: Duration,
     pub(crate) outbox: OutboxLimits,
+    pub(crate) outbox_overflow: Overflow,
     pub(crate) max_publish_bytes: usize,
     pub(crate) max_message_bytes: usize,
     pub(crate) seed: Option<u64>,
@@ -53,16 +66,21 @@ impl Config {
         Self {
             endpoint: endpoint.into(),
             appkey: appkey.into(),
-            role: None,
+            protocol: Protocol::Json,
+            delegates: Vec::new(),
             backoff: Backoff::default(),
             retry_first_connect: false,
+            max_failures: None,
             connect_timeout: Duration::from_secs(10),
+            first_connect_timeout: Duration::from_secs(70),
+            auth_timeout: Duration::from_secs(20),
             request_timeout: Duration::from_secs(10),
             ping_after: Duration::from_secs(20),
             pong_within: Duration::from_secs(10),
             #[cfg(feature = "client")]
             close_timeout: Duration::from_secs(3),
             outbox: OutboxLimits::default(),
+            outbox_overflow: Overflow::Error,
             max_publish_bytes: 64 << 10,
             max_message_bytes: 2 << 20,
             seed: None,
@@ -73,11 +91,63 @@ impl Config {
         }
     }
 
+    /// Takes the numbers of the original, the Python SDK 1.5.0, in the place of ours:
+    ///
+    /// | | original | ours |
+    /// |---|---|---|
+    /// | waits between attempts | 1, 2, 4 .. 300 s, counted from the attempt's start, no jitter | 1 s and up to 10 s, jittered |
+    /// | one attempt to connect | 300 s | 10 s |
+    /// | ping after silence, and patience | 60 s and 60 s | 20 s and 10 s |
+    /// | a request | 60 s | 10 s |
+    /// | outbox | 1,000 requests, drops the oldest | 1,024 and 8 MiB, refuses |
+    /// | in flight | 20,000 | 128 |
+    ///
+    /// A request that is dropped is told all the same, which the original does not do.
+    ///
+    /// Wire: docs/protocols/satori-rtm.md, 10, 13 and 14.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let config = satori_rtm::Config::reference("ws://127.0.0.1:8080", "appkey");
+    /// ```
+    #[must_use]
+    pub fn reference(endpoint: impl Into<String>, appkey: impl Into<String>) -> Self {
+        let backoff = Backoff::default()
+            .max(Duration::from_secs(300))
+            .factor(2.0)
+            .reset_after(Duration::ZERO)
+            .without_jitter()
+            .from_attempt();
+        let minute = Duration::from_secs(60);
+        Self::new(endpoint, appkey)
+            .backoff(backoff)
+            .connect_timeout(Duration::from_secs(300))
+            .heartbeat(minute, minute)
+            .request_timeout(minute)
+            .outbox(OutboxLimits::default().max_messages(1000).max_bytes(64 << 20).window(20_000))
+            .outbox_overflow(Overflow::DropOldest)
+    }
+
+    /// Sets how messages are written. Default [`Protocol::Json`].
+    #[must_use]
+    pub const fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
     /// Authenticates as `role` on every connection. Without it the connection
     /// has the application's default role.
     #[must_use]
-    pub fn role(mut self, role: impl Into<String>, secret: impl Into<Vec<u8>>) -> Self {
-        self.role = Some((role.into(), Secret::new(secret)));
+    pub fn role(self, role: impl Into<String>, secret: impl Into<Vec<u8>>) -> Self {
+        self.auth_delegate(RoleSecret::new(role, secret))
+    }
+
+    /// Authenticates by `delegate` on every connection, after those that were given
+    /// before it.
+    #[must_use]
+    pub fn auth_delegate(mut self, delegate: impl AuthDelegate) -> Self {
+        self.delegates.push(Delegate(Arc::new(delegate)));
         self
     }
 
@@ -101,6 +171,31 @@ impl Config {
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
+        self
+    }
+
+    /// Gives up after so many attempts in a row that failed, the one that follows a lost
+    /// connection not counted. Default: never.
+    #[must_use]
+    pub const fn max_failures(mut self, attempts: u32) -> Self {
+        self.max_failures = Some(attempts);
+        self
+    }
+
+    /// Sets how long [`Client::connect`](crate::Client::connect) waits for the first
+    /// connection over all attempts, if they are
+    /// [repeated](Self::retry_first_connect). Default 70 s; 1 ms to 1 h.
+    #[must_use]
+    pub const fn first_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.first_connect_timeout = timeout;
+        self
+    }
+
+    /// Sets the deadline of one exchange of authentication, on top of that of the
+    /// attempt to connect. Default 20 s; 1 ms to 1 h.
+    #[must_use]
+    pub const fn auth_timeout(mut self, timeout: Duration) -> Self {
+        self.auth_timeout = timeout;
         self
     }
 
@@ -139,7 +234,18 @@ impl Config {
         self
     }
 
-    /// Sets the largest message that is accepted for sending, in bytes of JSON.
+    /// Sets what happens to a request for which the outbox has no room. Default
+    /// [`Overflow::Error`]: the call fails with [`Error::Full`]. [`Overflow::Block`]: the
+    /// call waits for room, at most [`request_timeout`](Self::request_timeout).
+    /// [`Overflow::DropOldest`]: the request that has waited longest and was not sent
+    /// makes room, and fails with [`Error::Dropped`].
+    #[must_use]
+    pub const fn outbox_overflow(mut self, overflow: Overflow) -> Self {
+        self.outbox_overflow = overflow;
+        self
+    }
+
+    /// Sets the largest message that is accepted for sending, in bytes as it is written.
     /// Default 65,536, the service's own limit; 1 B to 16 MiB.
     #[must_use]
     pub const fn max_publish_bytes(mut self, bytes: usize) -> Self {
@@ -223,10 +329,7 @@ impl Config {
     /// installed in the process, or that of the feature `ring` or `aws-lc-rs`.
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn tls_provider(
-        mut self,
-        provider: std::sync::Arc<rustls::crypto::CryptoProvider>,
-    ) -> Self {
+    pub fn tls_provider(mut self, provider: Arc<rustls::crypto::CryptoProvider>) -> Self {
         self.tls = self.tls.provider(provider);
         self
     }
@@ -235,7 +338,7 @@ impl Config {
     /// then.
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn tls_config(mut self, config: std::sync::Arc<rustls::ClientConfig>) -> Self {
+    pub fn tls_config(mut self, config: Arc<rustls::ClientConfig>) -> Self {
         self.tls = ws_core::Tls::with_rustls(config);
         self
     }
@@ -247,6 +350,7 @@ impl Config {
             ping_after: self.ping_after,
             pong_within: self.pong_within,
             retry_first_connect: self.retry_first_connect,
+            max_failures: self.max_failures,
         }
     }
 
@@ -258,6 +362,8 @@ impl Config {
     pub(crate) fn validate(&self) -> Result<String, Error> {
         for (option, value) in [
             ("connect_timeout", self.connect_timeout),
+            ("first_connect_timeout", self.first_connect_timeout),
+            ("auth_timeout", self.auth_timeout),
             ("request_timeout", self.request_timeout),
             ("heartbeat", self.ping_after),
             ("heartbeat", self.pong_within),
@@ -277,6 +383,9 @@ impl Config {
         }
         if self.outbox.window == 0 || self.outbox.max_messages == 0 {
             return Err(Error::config("outbox", "takes at least one message"));
+        }
+        if self.outbox.max_messages.max(self.outbox.max_bytes) > 1 << 30 {
+            return Err(Error::config("outbox", "takes at most 1 GiB"));
         }
         if self.appkey.is_empty()
             || !self.appkey.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
@@ -314,79 +423,13 @@ impl Config {
     }
 }
 
-/// How to subscribe: where to start, and what to do when the consumer is slow.
-///
-/// # Examples
-///
-/// ```
-/// use satori_rtm::{Overflow, Position, Subscribe};
-///
-/// let from_there = Subscribe::new().from(Position::from("1700000000:41"));
-/// let last_ten = Subscribe::new().history_count(10).overflow(Overflow::DropOldest);
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct Subscribe {
-    pub(crate) position: Option<Position>,
-    pub(crate) history: Option<History>,
-    pub(crate) inbox: InboxLimits,
-    pub(crate) overflow: Overflow,
-}
+/// A delegate that can be shown.
+#[derive(Clone)]
+pub(crate) struct Delegate(pub(crate) Arc<dyn AuthDelegate>);
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum History {
-    Count(u64),
-    Age(Duration),
-}
-
-impl Subscribe {
-    /// Starts with the next message to be published.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Starts at `position`, that message included.
-    ///
-    /// Wire: `position` (docs/protocols/satori-rtm.md, 3.5).
-    #[must_use]
-    pub fn from(mut self, position: impl Into<Option<Position>>) -> Self {
-        self.position = position.into();
-        self
-    }
-
-    /// Starts `count` messages before the starting point. Replaces an age.
-    ///
-    /// Wire: `history.count` (docs/protocols/satori-rtm.md, 3.5).
-    #[must_use]
-    pub const fn history_count(mut self, count: u64) -> Self {
-        self.history = Some(History::Count(count));
-        self
-    }
-
-    /// Starts with the oldest message that is not older than `age`, in whole
-    /// seconds, counted back from the starting point. Replaces a count.
-    ///
-    /// Wire: `history.age` (docs/protocols/satori-rtm.md, 3.5).
-    #[must_use]
-    pub const fn history_age(mut self, age: Duration) -> Self {
-        self.history = Some(History::Age(age));
-        self
-    }
-
-    /// Bounds what is received and not consumed. Default 1,024 messages and
-    /// 4 MiB; exceeded by at most one PDU.
-    #[must_use]
-    pub const fn inbox(mut self, limits: InboxLimits) -> Self {
-        self.inbox = limits;
-        self
-    }
-
-    /// Sets what happens when those bounds are reached. Default
-    /// [`Overflow::Block`].
-    #[must_use]
-    pub const fn overflow(mut self, overflow: Overflow) -> Self {
-        self.overflow = overflow;
-        self
+impl fmt::Debug for Delegate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuthDelegate")
     }
 }
 
@@ -436,7 +479,7 @@ mod tests {
     #[test]
     fn never_shows_a_secret() {
         let shown = format!("{:?}", Config::new("ws://rtm", "K").role("driver", "s3cr3t"));
-        assert!(shown.contains("driver") && !shown.contains("s3cr3t"), "{shown}");
+        assert!(!shown.contains("s3cr3t"), "{shown}");
         for endpoint in ["ws://user:s3cr3t@rtm", "http://user:s3cr3t@rtm"] {
             let error = Config::new(endpoint, "K").validate().map(|url| url.len());
             assert!(!format!("{error:?}").contains("s3cr3t"), "{error:?}");

@@ -1,0 +1,137 @@
+//! JSON, by serde_json.
+
+use std::{borrow::Cow, io};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{
+    error::Category,
+    ser::{Formatter, Serializer},
+    value::RawValue,
+};
+
+use super::{DEPTH, Data, Field, Id, Payload, Pdu, Raw, byte_string, quoted, too_deep};
+use crate::error::Error;
+
+pub(super) fn message<T: Serialize + ?Sized>(message: &T) -> Result<String, Error> {
+    let mut text = Vec::with_capacity(128);
+    let mut strict = Strict { depth: 0 };
+    let mut serializer = Serializer::with_formatter(&mut text, &mut strict);
+    if let Err(error) = message.serialize(&mut serializer) {
+        return Err(match error.classify() {
+            Category::Io if strict.depth > DEPTH => too_deep(),
+            Category::Io => byte_string("JSON has no byte strings: take Protocol::Cbor"),
+            _ => Error::misuse("encode", format!("the message has no JSON form: {error}")),
+        });
+    }
+    String::from_utf8(text).map_err(|e| Error::misuse("encode", e.to_string()))
+}
+
+/// Writes as usual, but takes no byte string for a list of numbers.
+struct Strict {
+    depth: usize,
+}
+
+impl Strict {
+    fn enter(&mut self) -> io::Result<()> {
+        self.depth += 1;
+        if self.depth > DEPTH { Err(io::ErrorKind::InvalidInput.into()) } else { Ok(()) }
+    }
+}
+
+impl Formatter for &mut Strict {
+    fn write_byte_array<W: io::Write + ?Sized>(&mut self, _: &mut W, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::InvalidInput.into())
+    }
+
+    fn begin_array<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.enter()?;
+        writer.write_all(b"[")
+    }
+
+    fn end_array<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        writer.write_all(b"]")
+    }
+
+    fn begin_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.enter()?;
+        writer.write_all(b"{")
+    }
+
+    fn end_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        writer.write_all(b"}")
+    }
+}
+
+pub(super) fn body(fields: &[(&str, Field<'_>)]) -> Result<String, Error> {
+    let mut text = String::from("{");
+    for (n, (name, field)) in fields.iter().enumerate() {
+        text.push_str(if n == 0 { "\"" } else { ",\"" });
+        // The names are the protocol's, or a caller's: any text.
+        let quoted_name = quoted(name);
+        text.push_str(quoted_name.get(1..).unwrap_or_default());
+        text.push(':');
+        match field {
+            Field::Text(value) => text.push_str(&quoted(value)),
+            Field::Number(value) => text.push_str(&value.to_string()),
+            Field::Flag(value) => text.push_str(&value.to_string()),
+            Field::Value(value) => text.push_str(&message(value)?),
+            Field::Message(Payload::Json(message)) => text.push_str(message),
+            Field::Message(Payload::Cbor(_)) => return Err(wrong_protocol()),
+        }
+    }
+    text.push('}');
+    Ok(text)
+}
+
+/// A message is written by the client that sends it, so this is never seen.
+pub(super) fn wrong_protocol() -> Error {
+    Error::misuse("encode", "the message is written for the other protocol")
+}
+
+pub(super) fn write_pdu(action: &str, id: Option<u64>, body: &str) -> String {
+    let action = quoted(action);
+    match id {
+        Some(id) => format!(r#"{{"action":{action},"id":{id},"body":{body}}}"#),
+        None => format!(r#"{{"action":{action},"body":{body}}}"#),
+    }
+}
+
+pub(super) fn pdu(text: &str) -> Result<Pdu<'_>, Error> {
+    #[derive(Deserialize)]
+    struct Envelope<'a> {
+        #[serde(borrow, default)]
+        action: Cow<'a, str>,
+        #[serde(borrow, default)]
+        id: Option<Id<'a>>,
+        #[serde(borrow, default)]
+        body: Option<&'a RawValue>,
+    }
+    let envelope: Option<Envelope<'_>> = Raw::Json(text).decode_map();
+    let Envelope { action, id, body } =
+        envelope.ok_or_else(|| Error::protocol("invalid_json", text))?;
+    let body = body.map(|body| Raw::Json(body.get()));
+    Pdu { action, id, body }.checked(|| text.to_owned())
+}
+
+pub(super) fn data(text: &str) -> Option<Data<'_>> {
+    #[derive(Deserialize)]
+    struct Body<'a> {
+        #[serde(borrow)]
+        subscription_id: Cow<'a, str>,
+        #[serde(borrow)]
+        position: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        messages: Vec<&'a RawValue>,
+    }
+    let Body { subscription_id, position, messages } = Raw::Json(text).decode_map()?;
+    let messages = messages.into_iter().map(|message| Raw::Json(message.get())).collect();
+    Some(Data { subscription_id, position, messages })
+}
+
+pub(super) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let fields: std::collections::HashMap<Cow<'a, str>, &'a RawValue> =
+        Raw::Json(text).decode_map()?;
+    fields.get(name).map(|value| value.get())
+}
