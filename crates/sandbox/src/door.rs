@@ -136,7 +136,7 @@ pub(crate) const LOOPBACK_ONLY: &str = "this development server answers to loopb
 
 /// Reads until it is clear whether a request begins with `wanted`; gives the stream
 /// back whole.
-#[cfg(any(feature = "cent", feature = "emitter", feature = "stream-sea"))]
+#[cfg(any(feature = "cent", feature = "emitter", feature = "satori-rtm", feature = "stream-sea"))]
 pub(crate) async fn sniff(mut io: Io, wanted: &str) -> io::Result<(bool, Io)> {
     use tokio::io::AsyncReadExt;
     let mut first = Vec::with_capacity(wanted.len());

@@ -43,7 +43,7 @@ pub use crate::centrifugo::{CentrifugoConfig, CentrifugoServer, ChannelOptions};
 #[cfg(feature = "emitter")]
 pub use crate::emitter::{EmitterConfig, EmitterServer};
 #[cfg(feature = "satori-rtm")]
-pub use crate::rtm::{RtmConfig, RtmServer};
+pub use crate::rtm::{RtmConfig, RtmRights, RtmServer};
 #[cfg(feature = "stream-sea")]
 pub use crate::sea::{StreamSeaConfig, StreamSeaServer};
 #[cfg(feature = "high-templar")]

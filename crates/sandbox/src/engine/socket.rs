@@ -32,7 +32,10 @@ pub(crate) struct Refusal {
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Text(String),
-    #[cfg_attr(not(feature = "emitter"), expect(dead_code, reason = "only MQTT is binary"))]
+    #[cfg_attr(
+        not(any(feature = "emitter", feature = "satori-rtm")),
+        expect(dead_code, reason = "only MQTT and CBOR are binary")
+    )]
     Binary(Bytes),
     /// A ping or pong; the engine has answered.
     Control,
@@ -82,6 +85,20 @@ impl Socket {
         match self {
             Self::WsCore(socket) => ws_core::send(socket, text).await,
             Self::Tungstenite(socket) => tungstenite::send(socket, text).await,
+        }
+    }
+
+    /// Sends and flushes a binary message.
+    #[cfg(feature = "satori-rtm")]
+    pub(crate) async fn send_binary(&mut self, bytes: Vec<u8>) -> Result<(), Gone> {
+        match self {
+            Self::WsCore(socket) => {
+                socket.send(&::ws_core::Message::Binary(bytes.into())).await.map_err(|_| Gone)
+            }
+            Self::Tungstenite(socket) => {
+                let message = tokio_tungstenite::tungstenite::Message::Binary(bytes.into());
+                futures_util::SinkExt::send(&mut **socket, message).await.map_err(|_| Gone)
+            }
         }
     }
 

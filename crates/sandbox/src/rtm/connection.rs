@@ -1,20 +1,24 @@
 //! One client: its role, its subscriptions, its requests.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
-use serde_json::json;
-use tokio::sync::Notify;
+use serde_json::{Value, json};
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
     auth,
-    config::RtmConfig,
+    config::{RtmConfig, RtmRights},
     hub::{Hub, MovedOn, Position, Start},
-    reply::{Problem, Reply, answer},
-    request::{self, Request},
+    message::Message,
+    reply::{Content, Problem, Reply, answer},
+    request,
     subscription::Subscription,
+    view::{self, View},
+    wire::{Protocol, Request},
 };
 
 /// Longest channel name in bytes.
@@ -28,14 +32,15 @@ pub(super) struct Connection {
     pub(super) notify: Arc<Notify>,
     /// The nonce of an exchange that has begun, and the role it is for.
     nonce: Option<(String, String)>,
-    authenticated: bool,
+    /// The roles that it has proved.
+    roles: BTreeSet<String>,
     subscriptions: BTreeMap<String, Subscription>,
     /// Takes its turn after the others, so that one busy subscription does not
     /// silence the rest.
     turn: VecDeque<String>,
 }
 
-type Outcome = Result<String, Problem>;
+type Outcome = Result<Content, Problem>;
 
 impl Connection {
     pub(super) fn new(number: u64, config: RtmConfig, hub: Arc<Hub>) -> Self {
@@ -45,7 +50,7 @@ impl Connection {
             hub,
             notify: Arc::default(),
             nonce: None,
-            authenticated: false,
+            roles: BTreeSet::new(),
             subscriptions: BTreeMap::new(),
             turn: VecDeque::new(),
         }
@@ -53,14 +58,20 @@ impl Connection {
 
     /// Answers a message of the client: the action as it is logged, and what to
     /// send. A request without an id is carried out in silence.
-    pub(super) fn handle(&mut self, text: &str) -> (String, Option<Reply>) {
-        let request = match Request::parse(text) {
+    pub(super) fn handle(&mut self, protocol: Protocol, bytes: &[u8]) -> (String, Option<Reply>) {
+        let request = match protocol.request(bytes) {
             Ok(request) => request,
             Err(reply) => return ("?".into(), Some(reply)),
         };
         let result = self.carry_out(&request);
-        let reply = request.id.as_deref().map(|id| answer(&request.action, id, result));
+        let id = request.id;
+        let reply = id.map(|id| answer(&request.action, Some(id), result));
         (request.action, reply)
+    }
+
+    /// Returns when a view that counts has something to say.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.subscriptions.values().filter_map(Subscription::deadline).min()
     }
 
     /// Returns the next delivery of any subscription.
@@ -105,9 +116,9 @@ impl Connection {
             request.body().map_err(|()| Problem::invalid_format("body"))?;
         role_secret(&body.method)?;
         let nonce = auth::nonce();
-        let answer = json!({"data": {"nonce": nonce}}).to_string();
+        let answer = json!({"data": {"nonce": nonce}});
         self.nonce = Some((nonce, body.data.role));
-        Ok(answer)
+        Ok(Content::Fields(answer))
     }
 
     /// An unknown role fails here, not at the handshake: a client learns
@@ -117,51 +128,70 @@ impl Connection {
             request.body().map_err(|()| Problem::invalid_format("body"))?;
         role_secret(&body.method)?;
         let (nonce, role) = self.nonce.take().ok_or_else(Problem::unauthenticated)?;
-        let known = role == self.config.role;
-        if !known || !auth::is_proof(&self.config.role_secret, &nonce, &body.credentials.hash) {
+        let secret = self.config.roles.get(&role).ok_or_else(Problem::unauthenticated)?;
+        if !auth::is_proof(secret, &nonce, &body.credentials.hash) {
             return Err(Problem::unauthenticated());
         }
-        self.authenticated = true;
-        Ok("{}".into())
+        self.roles.insert(role);
+        Ok(Content::Fields(json!({})))
     }
 
     fn publish(&self, request: &Request) -> Outcome {
-        let body: request::Message =
+        let body: request::Publish =
             request.body().map_err(|()| Problem::invalid_format("body"))?;
-        self.check_channel(&body.channel)?;
-        if body.message.get().len() > self.config.max_message {
+        let message = request.message().ok_or_else(|| Problem::invalid_format("message"))?;
+        self.check_channel(&body.channel, RtmRights::Publish)?;
+        if message.len() > self.config.max_message {
             return Err(Problem::new("invalid_format", "The message is too big"));
         }
         let expected = body.position.filter(|_| request.action == "rtm/write");
         let expected = expected.map(|text| self.hub.parse(&text)).transpose()?;
-        self.store(&body.channel, body.message.get(), expected)
+        self.store(&body.channel, &message, expected, body.read.as_deref())
     }
 
-    fn store(&self, channel: &str, text: &str, expected: Option<Position>) -> Outcome {
-        match self.hub.publish(channel, text, expected) {
+    fn store(
+        &self,
+        channel: &str,
+        message: &Message,
+        expected: Option<Position>,
+        read: Option<&str>,
+    ) -> Outcome {
+        let wanted = matches!(read, Some("previous_message" | "previous_message_on_ok"));
+        let previous = if wanted { self.hub.read(channel, None).ok() } else { None };
+        match self.hub.publish(channel, message, expected) {
             None => Err(too_many_channels()),
             Some(Err(MovedOn)) => {
                 Err(Problem::new("position_mismatch", "The channel has moved on"))
             }
-            Some(Ok(position)) => Ok(format!(r#"{{"position":"{position}"}}"#)),
+            Some(Ok(position)) => {
+                let mut fields = json!({"position": position.to_string()});
+                if let (Some((position, message)), Some(fields)) =
+                    (previous, fields.as_object_mut())
+                {
+                    let message: Value = serde_json::from_str(message.json()).unwrap_or_default();
+                    let previous = json!({"position": position.to_string(), "message": message});
+                    fields.insert("previous".to_owned(), previous);
+                }
+                Ok(Content::Fields(fields))
+            }
         }
     }
 
     fn read(&self, request: &Request) -> Outcome {
         let body: request::Value = request.body().map_err(|()| Problem::invalid_format("body"))?;
-        self.check_channel(&body.channel)?;
+        self.check_channel(&body.channel, RtmRights::Subscribe)?;
         let (position, message) = self.hub.read(&body.channel, body.position.as_deref())?;
-        Ok(format!(r#"{{"position":"{position}","message":{message}}}"#))
+        Ok(Content::Stored(json!({"position": position.to_string()}), message))
     }
 
     fn delete(&self, request: &Request) -> Outcome {
         let body: request::Value = request.body().map_err(|()| Problem::invalid_format("body"))?;
-        self.check_channel(&body.channel)?;
+        self.check_channel(&body.channel, RtmRights::Publish)?;
         if body.purge {
             self.hub.purge(&body.channel);
-            return Ok("{}".into());
+            return Ok(Content::Fields(json!({})));
         }
-        self.store(&body.channel, "null", None)
+        self.store(&body.channel, &Message::null(), None, body.read.as_deref())
     }
 
     fn subscribe(&mut self, request: &Request) -> Outcome {
@@ -172,15 +202,35 @@ impl Connection {
         self.try_subscribe(&id, body).map_err(|problem| problem.of_subscription(&id))
     }
 
+    /// The channel of a subscription, and the view through which it is seen.
+    fn target(id: &str, body: &request::Subscribe) -> Result<(String, Option<View>), Problem> {
+        if body.prefix {
+            return Err(Problem::new("invalid_format", "This server has no prefixes"));
+        }
+        match body.filter.as_deref().filter(|filter| !filter.is_empty()) {
+            Some(filter) => {
+                let view = view::parse(filter).map_err(|e| Problem::new("invalid_filter", e))?;
+                Ok((view.channel.clone(), Some(view)))
+            }
+            None => {
+                let channel = body.channel.clone();
+                let channel = channel.ok_or_else(|| Problem::invalid_format("channel"))?;
+                match channel == id {
+                    true => Ok((channel, None)),
+                    false => Err(Problem::invalid_format("subscription_id")),
+                }
+            }
+        }
+    }
+
     fn try_subscribe(&mut self, id: &str, body: request::Subscribe) -> Outcome {
-        if body.filter.is_some_and(|filter| !filter.is_empty()) {
-            return Err(Problem::new("invalid_filter", "This server has no views yet"));
-        }
-        let channel = body.channel.ok_or_else(|| Problem::invalid_format("channel"))?;
-        if channel != id {
-            return Err(Problem::invalid_format("subscription_id"));
-        }
-        self.check_channel(&channel)?;
+        let (channel, view) = Self::target(id, &body)?;
+        self.check_channel(&channel, RtmRights::Subscribe)?;
+        let period = match body.period {
+            None => 1,
+            Some(period @ 1..=60) => period,
+            Some(_) => return Err(Problem::invalid_format("period")),
+        };
         let replaced = self.subscriptions.contains_key(id);
         if replaced && !body.force {
             return Err(Problem::new("already_subscribed", "Already subscribed"));
@@ -205,13 +255,16 @@ impl Connection {
         self.end(id);
         self.hub.watch(&channel, self.number, &self.notify);
         let mut subscription = Subscription::new(channel, position.index);
+        if let Some(view) = view {
+            subscription = subscription.through(view, Duration::from_secs(period));
+        }
         subscription.fast_forward = body.fast_forward;
         subscription.changes_only = changes_only;
         self.subscriptions.insert(id.to_owned(), subscription);
         self.turn.push_back(id.to_owned());
         // What the history holds is delivered after this answer.
         self.notify.notify_one();
-        Ok(json!({"position": position.to_string(), "subscription_id": id}).to_string())
+        Ok(Content::Fields(json!({"position": position.to_string(), "subscription_id": id})))
     }
 
     fn unsubscribe(&mut self, request: &Request) -> Outcome {
@@ -223,26 +276,34 @@ impl Connection {
             return Err(problem.of_subscription(&id));
         };
         let position = self.hub.at(subscription.next).to_string();
-        Ok(json!({"position": position, "subscription_id": id}).to_string())
+        Ok(Content::Fields(json!({"position": position, "subscription_id": id})))
     }
 
     fn end(&mut self, id: &str) -> Option<Subscription> {
         let subscription = self.subscriptions.remove(id)?;
         self.turn.retain(|other| other != id);
-        self.hub.unwatch(&subscription.channel, self.number);
+        // Views of one channel share its watch.
+        if self.subscriptions.values().all(|other| other.channel != subscription.channel) {
+            self.hub.unwatch(&subscription.channel, self.number);
+        }
         Some(subscription)
     }
 
-    /// Names that begin with `$` are the service's own.
-    fn check_channel(&self, channel: &str) -> Result<(), Problem> {
-        if channel.is_empty() || channel.len() > MAX_CHANNEL || channel.starts_with('$') {
-            return Err(Problem::invalid_format("channel"));
+    fn check_channel(&self, channel: &str, needed: RtmRights) -> Result<(), Problem> {
+        check_name(channel)?;
+        match self.config.allows(channel, self.roles.iter(), needed) {
+            true => Ok(()),
+            false => Err(Problem::unauthorized()),
         }
-        if channel == self.config.restricted_channel && !self.authenticated {
-            return Err(Problem::unauthorized());
-        }
-        Ok(())
     }
+}
+
+/// Names that begin with `$` are the service's own.
+pub(super) fn check_name(channel: &str) -> Result<(), Problem> {
+    if channel.is_empty() || channel.len() > MAX_CHANNEL || channel.starts_with('$') {
+        return Err(Problem::invalid_format("channel"));
+    }
+    Ok(())
 }
 
 impl Drop for Connection {

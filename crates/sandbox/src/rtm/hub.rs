@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::config::RtmConfig;
+use super::{config::RtmConfig, message::Message};
 
 /// A place in a channel: `epoch:index`, where the epoch is the server's start.
 /// An index names a message; the index after the last one names the next.
@@ -41,7 +41,7 @@ pub(super) struct MovedOn;
 
 #[derive(Clone, Debug)]
 struct Stored {
-    text: Arc<str>,
+    message: Message,
     at: Instant,
 }
 
@@ -94,7 +94,7 @@ pub(super) struct Start {
 #[derive(Debug)]
 pub(super) enum Batch {
     /// Messages, and the index after the last of them.
-    Messages(Vec<Arc<str>>, u64),
+    Messages(Vec<Message>, u64),
     /// The next message is no longer kept: how many were missed, and the index
     /// of the oldest that is.
     Missed(u64, u64),
@@ -123,7 +123,7 @@ impl Hub {
     pub(super) fn publish(
         &self,
         name: &str,
-        text: &str,
+        message: &Message,
         expected: Option<Position>,
     ) -> Option<Result<Position, MovedOn>> {
         self.with_channel(name, |channel| {
@@ -131,14 +131,14 @@ impl Hub {
                 return Err(MovedOn);
             }
             let index = channel.next();
-            channel.messages.push_back(Stored { text: text.into(), at: Instant::now() });
+            channel.messages.push_back(Stored { message: message.clone(), at: Instant::now() });
             if channel.messages.len() > self.config.history {
                 channel.messages.pop_front();
                 channel.first += 1;
             }
             // Under the lock, so that the auditor sees the server's order.
             if let Some(auditor) = &self.config.auditor {
-                auditor.received(name, text);
+                auditor.received(name, message.json());
             }
             channel.watchers.values().for_each(|watcher| watcher.notify_one());
             Ok(self.at(index))
@@ -150,21 +150,21 @@ impl Hub {
         &self,
         name: &str,
         position: Option<&str>,
-    ) -> Result<(Position, Arc<str>), Nowhere> {
+    ) -> Result<(Position, Message), Nowhere> {
         let wanted = position.map(|text| self.parse(text)).transpose()?;
         // A channel that is only read need not be.
         let channels = self.lock();
         let found = channels.get(name).map(|channel| {
             let index = wanted.map_or_else(|| channel.last(), |wanted| wanted.index);
             match channel.get(index) {
-                Some(stored) => Ok((self.at(index), Arc::clone(&stored.text))),
-                None if channel.is_before_all(index) => Ok((self.at(index), "null".into())),
+                Some(stored) => Ok((self.at(index), stored.message.clone())),
+                None if channel.is_before_all(index) => Ok((self.at(index), Message::null())),
                 None if index < channel.first => Err(Nowhere::Expired),
                 None if index > channel.next() => Err(Nowhere::Malformed),
-                None => Ok((self.at(index), "null".into())),
+                None => Ok((self.at(index), Message::null())),
             }
         });
-        found.unwrap_or_else(|| Ok((self.at(0), "null".into())))
+        found.unwrap_or_else(|| Ok((self.at(0), Message::null())))
     }
 
     /// Whether the channel's last message, or the place before all, is at
@@ -237,15 +237,15 @@ impl Hub {
             return Batch::Missed(channel.first - index, channel.first);
         }
         let mut bytes = 0;
-        let messages: Vec<Arc<str>> = (index..channel.next())
+        let messages: Vec<Message> = (index..channel.next())
             .filter_map(|index| channel.get(index))
             .take(BATCH)
             .take_while(|stored| {
-                let fits = bytes == 0 || bytes + stored.text.len() <= BATCH_BYTES;
-                bytes += stored.text.len();
+                let fits = bytes == 0 || bytes + stored.message.len() <= BATCH_BYTES;
+                bytes += stored.message.len();
                 fits
             })
-            .map(|stored| Arc::clone(&stored.text))
+            .map(|stored| stored.message.clone())
             .collect();
         if messages.is_empty() {
             return Batch::Empty;

@@ -1,8 +1,8 @@
 //! What the server says (docs/protocols/satori-rtm.md, 2 to 4).
 
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 
-use super::hub::Nowhere;
+use super::{hub::Nowhere, message::Message, wire::Id};
 
 /// A refusal: the code for programs, the text for people, and fields that some
 /// operations add.
@@ -35,7 +35,7 @@ impl Problem {
         self
     }
 
-    fn body(self) -> Value {
+    pub(super) fn body(self) -> Value {
         let mut body = json!({"error": self.error, "reason": self.reason});
         if let (Some(id), Some(body)) = (self.subscription_id, body.as_object_mut()) {
             body.insert("subscription_id".into(), id.into());
@@ -53,51 +53,44 @@ impl From<Nowhere> for Problem {
     }
 }
 
-/// A message to the client: its action and its text.
+/// A message to the client, not yet written.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub(super) action: String,
-    pub(super) text: String,
+    pub(super) id: Option<Id>,
+    pub(super) content: Content,
 }
 
-/// The answer to a request. `body` is JSON already.
-pub(super) fn answer(action: &str, id: &RawValue, result: Result<String, Problem>) -> Reply {
-    let (outcome, body) = match result {
-        Ok(body) => ("ok", body),
-        Err(problem) => ("error", problem.body().to_string()),
+/// The body of a reply.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Fields(Value),
+    /// Fields and a message, exactly as it was published.
+    Stored(Value, Message),
+    /// What a subscription delivers.
+    Batch {
+        id: String,
+        position: String,
+        messages: Vec<Message>,
+    },
+}
+
+/// The answer to a request.
+pub(super) fn answer(action: &str, id: Option<Id>, result: Result<Content, Problem>) -> Reply {
+    let (outcome, content) = match result {
+        Ok(content) => ("ok", content),
+        Err(problem) => ("error", Content::Fields(problem.body())),
     };
-    let action = format!("{action}/{outcome}");
-    let name = Value::from(action.as_str());
-    let text = format!(r#"{{"action":{name},"id":{},"body":{body}}}"#, id.get());
-    Reply { action, text }
+    Reply { action: format!("{action}/{outcome}"), id, content }
 }
 
 /// A message that nobody asked for.
-pub(super) fn unsolicited(action: &str, body: &Value) -> Reply {
-    let text = json!({"action": action, "body": body}).to_string();
-    Reply { action: action.to_owned(), text }
+pub(super) fn unsolicited(action: &str, content: Content) -> Reply {
+    Reply { action: action.to_owned(), id: None, content }
 }
 
 /// What cannot even be read is answered by an error of the whole connection.
-pub(super) fn general_error(error: &'static str, reason: &str, id: Option<&RawValue>) -> Reply {
-    let body = Problem::new(error, reason).body();
-    match id {
-        None => unsolicited("/error", &body),
-        Some(id) => {
-            let action = "/error".to_owned();
-            let text = format!(r#"{{"action":"{action}","id":{},"body":{body}}}"#, id.get());
-            Reply { action, text }
-        }
-    }
-}
-
-/// A batch of messages, each exactly as it was published.
-pub(super) fn data(id: &str, position: &str, messages: &[std::sync::Arc<str>]) -> Reply {
-    let action = "rtm/subscription/data".to_owned();
-    let (id, position) = (Value::from(id), Value::from(position));
-    let text = format!(
-        r#"{{"action":"{action}","body":{{"position":{position},"messages":[{}],"subscription_id":{id}}}}}"#,
-        messages.join(",")
-    );
-    Reply { action, text }
+pub(super) fn general_error(error: &'static str, reason: &str, id: Option<Id>) -> Reply {
+    let content = Content::Fields(Problem::new(error, reason).body());
+    Reply { action: "/error".to_owned(), id, content }
 }

@@ -5,21 +5,34 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use tokio::io::DuplexStream;
 
-use super::{config::RtmConfig, connection::Connection, hub::Hub};
+use super::{
+    config::RtmConfig,
+    connection::Connection,
+    hub::Hub,
+    kv,
+    lenient::Lenient,
+    reply::Reply,
+    wire::{Frame, Protocol},
+};
 use crate::{
     door::{self, Door, Serve},
     engine::{Engine, Incoming, Io, Opening, Refusal, Selected, Socket, accept},
     log::{EventLog, What},
 };
 
-/// A Satori RTM v2 server. A clone is the same server; dropping the last one
+/// How the opening request of a WebSocket begins; what else comes is the key-value
+/// interface.
+const OPENING: &str = "GET /v2?";
+
+/// A Satori RTM v2 server: WebSockets, and the key-value interface by HTTP on the same
+/// port. A clone is the same server; dropping the last one
 /// ends it and all its connections.
 #[derive(Clone, Debug)]
 pub struct RtmServer {
@@ -113,7 +126,8 @@ impl RtmServer {
     /// Returns that role's secret.
     #[must_use]
     pub fn role_secret(&self) -> &str {
-        &self.door.server().config.role_secret
+        let config = &self.door.server().config;
+        config.roles.get(&config.role).map_or("", String::as_str)
     }
 
     /// Returns the channel that only the role may use.
@@ -140,73 +154,118 @@ impl Serve for Shared {
 
     async fn serve(&self, io: Io) {
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
-        // A PDU is a message and an envelope around it.
-        let max_message = self.config.max_message + (16 << 10);
-        let accepting = accept(self.engine, io, max_message, |opening| self.judge(opening));
-        match tokio::time::timeout(self.config.handshake, accepting).await {
-            Ok(Ok(socket)) => {
-                self.log.add(number, What::Opened);
-                let connection =
-                    Connection::new(number, self.config.clone(), Arc::clone(&self.hub));
-                self.converse(number, connection, socket).await;
-                self.log.add(number, What::Ended);
-            }
-            Ok(Err(Some(refusal))) => self.log.add(number, What::Refused(refusal.status)),
-            Ok(Err(None)) | Err(_) => self.log.add(number, What::Ended),
+        let first = tokio::time::timeout(self.config.handshake, door::sniff(io, OPENING));
+        match first.await {
+            Ok(Ok((true, io))) => self.serve_socket(number, io).await,
+            Ok(Ok((false, io))) => kv::serve(&self.config, &self.hub, &self.log, number, io).await,
+            Ok(Err(_)) | Err(_) => {}
         }
+        self.log.add(number, What::Ended);
     }
 }
 
 impl Shared {
+    async fn serve_socket(&self, number: u64, io: Io) {
+        let cbor = Arc::new(AtomicBool::new(false));
+        let io: Io = match self.config.text_frames {
+            true => Box::new(Lenient::new(io, Arc::clone(&cbor))),
+            false => io,
+        };
+        // A PDU is a message and an envelope around it.
+        let max_message = self.config.max_message + (16 << 10);
+        let accepting = accept(self.engine, io, max_message, |opening| {
+            let selected = self.judge(opening)?;
+            cbor.store(selected.as_deref() == Some("cbor"), Ordering::Relaxed);
+            Ok(selected)
+        });
+        match tokio::time::timeout(self.config.handshake, accepting).await {
+            Ok(Ok(socket)) => {
+                self.log.add(number, What::Opened);
+                let protocol =
+                    if cbor.load(Ordering::Relaxed) { Protocol::Cbor } else { Protocol::Json };
+                let connection =
+                    Connection::new(number, self.config.clone(), Arc::clone(&self.hub));
+                self.converse(number, protocol, connection, socket).await;
+            }
+            Ok(Err(Some(refusal))) => self.log.add(number, What::Refused(refusal.status)),
+            Ok(Err(None)) | Err(_) => {}
+        }
+    }
+
     fn judge(&self, opening: &Opening) -> Result<Selected, Refusal> {
         let refuse = |status, body: &str| Err(Refusal { status, body: body.to_owned() });
         if !door::is_loopback(opening.host.as_deref().unwrap_or_default()) {
             return refuse(403, door::LOOPBACK_ONLY);
         }
-        if opening.path != "/v2" {
-            return refuse(404, "the RTM endpoint is /v2?appkey=KEY\n");
-        }
         let appkey = opening.query.split('&').find_map(|pair| pair.strip_prefix("appkey="));
-        match appkey == Some(self.config.appkey.as_str()) {
-            // JSON is what is spoken without a choice, too.
-            true => Ok(opening.offered.iter().find(|name| *name == "json").cloned()),
-            false => refuse(403, "unknown appkey\n"),
+        if appkey != Some(self.config.appkey.as_str()) {
+            return refuse(403, "unknown appkey\n");
         }
+        // JSON is what is spoken without a choice, too.
+        let known = |name: &&String| *name == "json" || (*name == "cbor" && self.config.cbor);
+        Ok(opening.offered.iter().find(known).cloned())
     }
 
-    async fn converse(&self, number: u64, mut connection: Connection, mut socket: Socket) {
+    async fn converse(
+        &self,
+        number: u64,
+        protocol: Protocol,
+        mut connection: Connection,
+        mut socket: Socket,
+    ) {
         let notify = Arc::clone(&connection.notify);
         loop {
+            let deadline = connection.deadline();
+            let counted = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
             // In no fixed order: a client that publishes without a pause still gets
             // what it subscribes to.
             let reply = tokio::select! {
-                incoming = socket.next() => match incoming {
-                    Ok(Incoming::Text(text)) => {
-                        let (action, reply) = connection.handle(&text);
-                        self.log.add(number, What::Received(action));
-                        reply
-                    }
-                    Ok(Incoming::Control) => continue,
-                    // RTM over JSON is text; what else comes is not for us.
-                    Ok(Incoming::Binary(_)) | Err(_) => return,
-                },
-                () = notify.notified() => {
-                    let delivery = connection.next_delivery();
-                    if delivery.is_some() {
-                        // There may be more; requests in between are served first.
-                        notify.notify_one();
-                    }
-                    delivery
+                incoming = socket.next() => {
+                    let (action, reply) = match (incoming, protocol) {
+                        (Ok(Incoming::Text(text)), Protocol::Json) => {
+                            connection.handle(protocol, text.as_bytes())
+                        }
+                        (Ok(Incoming::Binary(bytes)), Protocol::Cbor) => {
+                            connection.handle(protocol, &bytes)
+                        }
+                        (Ok(Incoming::Control), _) => continue,
+                        // A message of the other kind is not for us.
+                        (Ok(Incoming::Text(_) | Incoming::Binary(_)) | Err(_), _) => return,
+                    };
+                    self.log.add(number, What::Received(action));
+                    reply
+                }
+                () = notify.notified() => Self::delivery(&mut connection),
+                () = counted => Self::delivery(&mut connection),
+            };
+            let Some(reply) = reply else { continue };
+            let frame = protocol.write(&reply);
+            self.log.add(number, What::Sent(reply.action));
+            let sending = async {
+                match frame {
+                    Frame::Text(text) => socket.send(text).await,
+                    Frame::Binary(bytes) => socket.send_binary(bytes).await,
                 }
             };
-            if let Some(reply) = reply {
-                self.log.add(number, What::Sent(reply.action));
-                // A client that reads nothing does not keep its place for ever.
-                match tokio::time::timeout(self.config.send, socket.send(reply.text)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) | Err(_) => return,
-                }
+            // A client that reads nothing does not keep its place for ever.
+            match tokio::time::timeout(self.config.send, sending).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return,
             }
         }
+    }
+
+    fn delivery(connection: &mut Connection) -> Option<Reply> {
+        let delivery = connection.next_delivery();
+        if delivery.is_some() {
+            // There may be more; requests in between are served first.
+            connection.notify.notify_one();
+        }
+        delivery
     }
 }

@@ -1,12 +1,15 @@
 //! One subscription of one connection.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{
     hub::{Batch, Hub},
-    reply::{Reply, data, unsolicited},
+    message::Message,
+    reply::{Content, Reply, unsolicited},
+    view::{Counts, View},
 };
 
 #[derive(Debug)]
@@ -17,7 +20,17 @@ pub(super) struct Subscription {
     pub(super) fast_forward: bool,
     /// Leaves out a message that equals the one before it.
     pub(super) changes_only: bool,
-    last: Option<Arc<str>>,
+    last: Option<Message>,
+    view: Option<View>,
+    window: Option<Window>,
+}
+
+/// The period of a view that counts.
+#[derive(Debug)]
+struct Window {
+    period: Duration,
+    end: Instant,
+    counts: Counts,
 }
 
 /// What a subscription has to say, and whether it is over.
@@ -28,59 +41,103 @@ pub(super) struct Step {
 
 impl Subscription {
     pub(super) const fn new(channel: String, next: u64) -> Self {
-        Self { channel, next, fast_forward: false, changes_only: false, last: None }
+        Self {
+            channel,
+            next,
+            fast_forward: false,
+            changes_only: false,
+            last: None,
+            view: None,
+            window: None,
+        }
+    }
+
+    /// Shows the channel as `view` does; one that counts does so every `period`.
+    pub(super) fn through(mut self, view: View, period: Duration) -> Self {
+        let end = Instant::now() + period;
+        self.window = view.counts().then(|| Window { period, end, counts: Counts::default() });
+        self.view = Some(view);
+        self
+    }
+
+    /// When a view that counts has something to say.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.window.as_ref().map(|window| window.end)
     }
 
     /// Takes the next batch.
     pub(super) fn step(&mut self, id: &str, hub: &Hub) -> Option<Step> {
+        if let Some(rows) = self.rows() {
+            return Some(self.batch(id, hub, rows));
+        }
         loop {
-            let step = self.try_step(id, hub);
-            // A batch in which nothing was new says nothing; the next one may.
-            if !matches!(step, Some(None)) {
-                return step.flatten();
+            let messages = match hub.batch(&self.channel, self.next) {
+                Batch::Empty => return None,
+                Batch::Messages(messages, next) => {
+                    self.next = next;
+                    messages
+                }
+                Batch::Missed(missed, first) => {
+                    self.next = first;
+                    let (kind, what) = match self.fast_forward {
+                        true => ("info", "fast_forward"),
+                        false => ("error", "out_of_sync"),
+                    };
+                    let reply = fallen_behind(id, hub, kind, what, missed, first);
+                    return Some(Step { reply, ended: !self.fast_forward });
+                }
+            };
+            // A batch in which nothing is to be seen says nothing; the next one may.
+            let messages = self.shown(messages);
+            if !messages.is_empty() {
+                return Some(self.batch(id, hub, messages));
             }
         }
     }
 
-    fn try_step(&mut self, id: &str, hub: &Hub) -> Option<Option<Step>> {
-        Some(Some(match hub.batch(&self.channel, self.next) {
-            Batch::Empty => return None,
-            Batch::Messages(mut messages, next) => {
-                self.next = next;
-                if self.changes_only {
-                    messages.retain(|message| {
-                        self.last.replace(Arc::clone(message)).as_ref() != Some(message)
-                    });
-                    if messages.is_empty() {
-                        return Some(None);
-                    }
-                }
-                let reply = data(id, &hub.at(next).to_string(), &messages);
-                Step { reply, ended: false }
+    fn batch(&self, id: &str, hub: &Hub, messages: Vec<Message>) -> Step {
+        let (id, position) = (id.to_owned(), hub.at(self.next).to_string());
+        let content = Content::Batch { id, position, messages };
+        Step { reply: unsolicited("rtm/subscription/data", content), ended: false }
+    }
+
+    fn shown(&mut self, messages: Vec<Message>) -> Vec<Message> {
+        let mut messages = match (&self.view, &mut self.window) {
+            (None, _) => messages,
+            (Some(view), None) => {
+                messages.iter().filter_map(|message| view.show(message)).collect()
             }
-            Batch::Missed(missed, first) if self.fast_forward => {
-                self.next = first;
-                let reply = fallen_behind(id, hub, "info", "fast_forward", missed, first);
-                Step { reply, ended: false }
+            (Some(view), Some(window)) => {
+                messages.iter().for_each(|message| view.count(message, &mut window.counts));
+                Vec::new()
             }
-            Batch::Missed(missed, first) => {
-                let reply = fallen_behind(id, hub, "error", "out_of_sync", missed, first);
-                Step { reply, ended: true }
-            }
-        }))
+        };
+        if self.changes_only {
+            messages.retain(|message| self.last.replace(message.clone()).as_ref() != Some(message));
+        }
+        messages
+    }
+
+    /// What was counted, if the period is over and there was anything.
+    fn rows(&mut self) -> Option<Vec<Message>> {
+        let (view, window) = (self.view.as_ref()?, self.window.as_mut()?);
+        let now = Instant::now();
+        if now < window.end {
+            return None;
+        }
+        window.end = now + window.period;
+        Some(view.rows(&mut window.counts)).filter(|rows| !rows.is_empty())
     }
 }
 
 /// The same words, as an information or as an error.
 fn fallen_behind(id: &str, hub: &Hub, kind: &str, what: &str, missed: u64, first: u64) -> Reply {
-    unsolicited(
-        &format!("rtm/subscription/{kind}"),
-        &json!({
-            kind: what,
-            "reason": "Traffic is faster than the subscriber",
-            "position": hub.at(first).to_string(),
-            "subscription_id": id,
-            "missed_message_count": missed,
-        }),
-    )
+    let fields = json!({
+        kind: what,
+        "reason": "Traffic is faster than the subscriber",
+        "position": hub.at(first).to_string(),
+        "subscription_id": id,
+        "missed_message_count": missed,
+    });
+    unsolicited(&format!("rtm/subscription/{kind}"), Content::Fields(fields))
 }

@@ -1,5 +1,9 @@
 //! The Satori RTM server, PDU by PDU (docs/protocols/satori-rtm.md, 2 to 6).
 
+mod cbor;
+mod kv;
+mod views;
+
 use realtime_sandbox::{Engine, RtmConfig, RtmServer, What};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -111,7 +115,10 @@ async fn every_error_has_its_code() {
             ("rtm/subscribe", json!({"channel": "c", "position": "x"}), "invalid_format"),
             ("rtm/subscribe", json!({"channel": "c", "position": "1:0"}), "expired_position"),
             ("rtm/subscribe", json!({"channel": "c", "history": {"count": 1, "age": 1}}), "invalid_format"),
-            ("rtm/subscribe", json!({"subscription_id": "v", "filter": "select * from c"}), "invalid_filter"),
+            ("rtm/subscribe", json!({"subscription_id": "v", "filter": "select *"}), "invalid_filter"),
+            ("rtm/subscribe", json!({"filter": "select * from c"}), "invalid_format"),
+            ("rtm/subscribe", json!({"channel": "c", "period": 61}), "invalid_format"),
+            ("rtm/subscribe", json!({"channel": "c", "prefix": true}), "invalid_format"),
             ("rtm/unsubscribe", json!({}), "invalid_format"),
             ("rtm/unsubscribe", json!({"subscription_id": "c"}), "not_subscribed"),
             ("auth/handshake", json!({"method": "x", "data": {"role": "r"}}), "auth_method_not_allowed"),
@@ -266,7 +273,7 @@ async fn only_the_right_path_appkey_and_host_open_a_connection() {
             (right.as_str(), "[::1]:80", "101"),
             (right.as_str(), "[::1]", "101"),
             ("/v2?appkey=wrong", "localhost", "403"),
-            ("/v2", "localhost", "403"),
+            ("/v2", "localhost", "404"),
             ("/v3?appkey=wrong", "localhost", "404"),
             (right.as_str(), "evil.example", "403"),
         ] {
@@ -292,7 +299,7 @@ async fn an_offered_json_is_selected_and_an_unknown_name_is_not() {
         let url = format!("ws://127.0.0.1/v2?appkey={}", server.appkey());
         let endpoint: Endpoint = url.parse().unwrap();
         for (offers, selected) in
-            [(vec![], None), (vec!["cbor"], None), (vec!["cbor", "json"], Some("json"))]
+            [(vec![], None), (vec!["cobra"], None), (vec!["cobra", "json"], Some("json"))]
         {
             let request = offers
                 .iter()
