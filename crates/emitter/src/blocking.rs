@@ -2,8 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use client_core::{CloseReport, State};
-use tokio::runtime::{Builder, Runtime};
+use client_core::{CloseReport, State, driver::OwnRuntime};
 
 use crate::{
     answers::{GeneratedKey, KeyBan, Link, Me, PresenceEvent, PresenceInfo},
@@ -46,29 +45,15 @@ use crate::{
 #[derive(Clone)]
 pub struct BlockingClient {
     client: Client,
-    runtime: Arc<Running>,
+    runtime: Arc<OwnRuntime>,
 }
 
-/// A runtime that may be dropped anywhere, inside another one included.
-struct Running(Option<Runtime>);
-
-impl Running {
-    fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Error> {
-        if tokio::runtime::Handle::try_current().is_ok() {
-            let reason = "inside a runtime, the client without `Blocking` is the one to use";
-            return Err(Error::misuse("in_runtime", reason));
-        }
-        let runtime = self.0.as_ref().ok_or(Error::Closed)?;
-        Ok(runtime.block_on(future))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
+/// Blocks on `future`, unless the caller may not.
+fn block_on<F: Future>(runtime: &OwnRuntime, future: F) -> Result<F::Output, Error> {
+    runtime.block_on(future).map_err(|_| {
+        let reason = "inside a runtime, the client without `Blocking` is the one to use";
+        Error::misuse("in_runtime", reason)
+    })
 }
 
 impl BlockingClient {
@@ -80,9 +65,8 @@ impl BlockingClient {
     /// - [`Error::Misuse`] with code `no_thread` if the system gives none.
     pub fn new(config: Config) -> Result<Self, Error> {
         let no_thread = |e: std::io::Error| Error::misuse("no_thread", e.to_string());
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = Arc::new(Running(Some(runtime.map_err(no_thread)?)));
-        let handle = runtime.0.as_ref().ok_or(Error::Closed)?.handle().clone();
+        let runtime = Arc::new(OwnRuntime::new().map_err(no_thread)?);
+        let handle = runtime.handle().ok_or(Error::Closed)?;
         let (client, runner) = Client::with_runner(config, &handle)?;
         let thread = std::thread::Builder::new().name("emitter-handlers".to_owned());
         thread.spawn(move || call_handlers(&handle, runner)).map_err(no_thread)?;
@@ -97,7 +81,7 @@ impl BlockingClient {
     /// As [`Client::start`], and [`Error::Misuse`] with code `in_runtime` inside a
     /// runtime, as every call here.
     pub fn connect(&self) -> Result<(), Error> {
-        self.runtime.block_on(self.client.start())?
+        block_on(&self.runtime, self.client.start())?
     }
 
     /// Ends the connection and keeps subscriptions for the next
@@ -107,7 +91,7 @@ impl BlockingClient {
     ///
     /// As [`Client::stop`].
     pub fn disconnect(&self) -> Result<(), Error> {
-        self.runtime.block_on(self.client.stop())?
+        block_on(&self.runtime, self.client.stop())?
     }
 
     /// As [`Client::publish`].
@@ -122,7 +106,7 @@ impl BlockingClient {
         message: impl Into<Payload>,
         options: PublishOptions,
     ) -> Result<(), Error> {
-        self.runtime.block_on(self.client.publish(key, channel, message, options))?
+        block_on(&self.runtime, self.client.publish(key, channel, message, options))?
     }
 
     /// As [`Client::publish_with_link`].
@@ -136,7 +120,7 @@ impl BlockingClient {
         message: impl Into<Payload>,
         options: PublishOptions,
     ) -> Result<(), Error> {
-        self.runtime.block_on(self.client.publish_with_link(link, message, options))?
+        block_on(&self.runtime, self.client.publish_with_link(link, message, options))?
     }
 
     /// As [`Client::subscribe`].
@@ -150,7 +134,7 @@ impl BlockingClient {
         channel: &str,
         options: SubscribeOptions,
     ) -> Result<BlockingSubscription, Error> {
-        let subscribed = self.runtime.block_on(self.client.subscribe(key, channel, options))?;
+        let subscribed = block_on(&self.runtime, self.client.subscribe(key, channel, options))?;
         Ok(BlockingSubscription::new(subscribed?, &self.runtime))
     }
 
@@ -167,7 +151,7 @@ impl BlockingClient {
         options: SubscribeOptions,
     ) -> Result<BlockingSubscription, Error> {
         let asked = self.client.subscribe_with_group(key, channel, share_group, options);
-        Ok(BlockingSubscription::new(self.runtime.block_on(asked)??, &self.runtime))
+        Ok(BlockingSubscription::new(block_on(&self.runtime, asked)??, &self.runtime))
     }
 
     /// As [`Client::subscribe_with_handler`].
@@ -184,7 +168,7 @@ impl BlockingClient {
         handler: impl Fn(Message) + Send + Sync + 'static,
     ) -> Result<(), Error> {
         let asked = self.client.subscribe_with_handler(key, channel, share_group, options, handler);
-        self.runtime.block_on(asked)?
+        block_on(&self.runtime, asked)?
     }
 
     /// As [`Client::unsubscribe`].
@@ -193,7 +177,7 @@ impl BlockingClient {
     ///
     /// As [`Client::unsubscribe`].
     pub fn unsubscribe(&self, key: &str, channel: &str) -> Result<(), Error> {
-        self.runtime.block_on(self.client.unsubscribe(key, channel))?
+        block_on(&self.runtime, self.client.unsubscribe(key, channel))?
     }
 
     /// As [`Client::unsubscribe_from_group`].
@@ -207,7 +191,7 @@ impl BlockingClient {
         channel: &str,
         share_group: &str,
     ) -> Result<(), Error> {
-        self.runtime.block_on(self.client.unsubscribe_from_group(key, channel, share_group))?
+        block_on(&self.runtime, self.client.unsubscribe_from_group(key, channel, share_group))?
     }
 
     /// As [`Client::presence`].
@@ -222,7 +206,7 @@ impl BlockingClient {
         status: bool,
         changes: Option<bool>,
     ) -> Result<Option<PresenceEvent>, Error> {
-        self.runtime.block_on(self.client.presence(key, channel, status, changes))?
+        block_on(&self.runtime, self.client.presence(key, channel, status, changes))?
     }
 
     /// As [`Client::presence_with_handler`].
@@ -237,7 +221,7 @@ impl BlockingClient {
         status: bool,
         handler: impl Fn(PresenceEvent) + Send + Sync + 'static,
     ) -> Result<(), Error> {
-        self.runtime.block_on(self.client.presence_with_handler(key, channel, status, handler))?
+        block_on(&self.runtime, self.client.presence_with_handler(key, channel, status, handler))?
     }
 
     /// As [`Client::presence_status`].
@@ -246,7 +230,7 @@ impl BlockingClient {
     ///
     /// As [`Client::presence_status`].
     pub fn presence_status(&self, key: &str, channel: &str) -> Result<PresenceEvent, Error> {
-        self.runtime.block_on(self.client.presence_status(key, channel))?
+        block_on(&self.runtime, self.client.presence_status(key, channel))?
     }
 
     /// As [`Client::presence_subscribe`].
@@ -261,7 +245,7 @@ impl BlockingClient {
         options: PresenceOptions,
     ) -> Result<BlockingPresence, Error> {
         let inner =
-            self.runtime.block_on(self.client.presence_subscribe(key, channel, options))??;
+            block_on(&self.runtime, self.client.presence_subscribe(key, channel, options))??;
         Ok(BlockingPresence { inner, runtime: Arc::clone(&self.runtime), over: false })
     }
 
@@ -271,7 +255,7 @@ impl BlockingClient {
     ///
     /// As [`Client::presence_unsubscribe`].
     pub fn presence_unsubscribe(&self, key: &str, channel: &str) -> Result<(), Error> {
-        self.runtime.block_on(self.client.presence_unsubscribe(key, channel))?
+        block_on(&self.runtime, self.client.presence_unsubscribe(key, channel))?
     }
 
     /// As [`Client::keygen`].
@@ -286,7 +270,7 @@ impl BlockingClient {
         permissions: Permissions,
         ttl: u32,
     ) -> Result<GeneratedKey, Error> {
-        self.runtime.block_on(self.client.keygen(key, channel, permissions, ttl))?
+        block_on(&self.runtime, self.client.keygen(key, channel, permissions, ttl))?
     }
 
     /// As [`Client::keyban`].
@@ -295,7 +279,7 @@ impl BlockingClient {
     ///
     /// As [`Client::keyban`].
     pub fn keyban(&self, master_key: &str, target_key: &str, ban: bool) -> Result<KeyBan, Error> {
-        self.runtime.block_on(self.client.keyban(master_key, target_key, ban))?
+        block_on(&self.runtime, self.client.keyban(master_key, target_key, ban))?
     }
 
     /// As [`Client::link`].
@@ -310,7 +294,7 @@ impl BlockingClient {
         name: &str,
         options: LinkOptions,
     ) -> Result<Link, Error> {
-        self.runtime.block_on(self.client.link(key, channel, name, options))?
+        block_on(&self.runtime, self.client.link(key, channel, name, options))?
     }
 
     /// As [`Client::me`].
@@ -319,7 +303,7 @@ impl BlockingClient {
     ///
     /// As [`Client::me`].
     pub fn me(&self) -> Result<Me, Error> {
-        self.runtime.block_on(self.client.me())?
+        block_on(&self.runtime, self.client.me())?
     }
 
     /// Fetches what is stored of a channel and everything below it, the oldest message
@@ -335,7 +319,7 @@ impl BlockingClient {
         options: HistoryOptions,
     ) -> Result<Vec<HistoryMessage>, Error> {
         let history = self.client.history(key, channel, options)?;
-        self.runtime.block_on(history.all())?
+        block_on(&self.runtime, history.all())?
     }
 
     /// As [`Client::close`].
@@ -344,7 +328,7 @@ impl BlockingClient {
     ///
     /// [`Error::Misuse`] with code `in_runtime` inside a runtime.
     pub fn close(&self, wait: Duration) -> Result<CloseReport, Error> {
-        self.runtime.block_on(self.client.close(wait))
+        block_on(&self.runtime, self.client.close(wait))
     }
 
     /// Returns the handlers, to be read and replaced.
@@ -376,12 +360,12 @@ impl fmt::Debug for BlockingClient {
 /// when the subscription does.
 pub struct BlockingSubscription {
     inner: crate::client::Subscription,
-    runtime: Arc<Running>,
+    runtime: Arc<OwnRuntime>,
     over: bool,
 }
 
 impl BlockingSubscription {
-    fn new(inner: crate::client::Subscription, runtime: &Arc<Running>) -> Self {
+    fn new(inner: crate::client::Subscription, runtime: &Arc<OwnRuntime>) -> Self {
         Self { inner, runtime: Arc::clone(runtime), over: false }
     }
 
@@ -393,7 +377,7 @@ impl BlockingSubscription {
     /// [`Error::Misuse`] with code `in_runtime` inside a runtime.
     pub fn next_within(&mut self, wait: Duration) -> Result<Option<Delivery>, Error> {
         let next = self.inner.next();
-        self.runtime.block_on(async { tokio::time::timeout(wait, next).await.ok().flatten() })
+        block_on(&self.runtime, async { tokio::time::timeout(wait, next).await.ok().flatten() })
     }
 }
 
@@ -404,7 +388,7 @@ impl Iterator for BlockingSubscription {
         if self.over {
             return None;
         }
-        match self.runtime.block_on(self.inner.next()) {
+        match block_on(&self.runtime, self.inner.next()) {
             Ok(delivery) => delivery,
             Err(misuse) => {
                 self.over = true;
@@ -424,7 +408,7 @@ impl fmt::Debug for BlockingSubscription {
 /// when the subscription does.
 pub struct BlockingPresence {
     inner: crate::client::Presence,
-    runtime: Arc<Running>,
+    runtime: Arc<OwnRuntime>,
     over: bool,
 }
 
@@ -445,7 +429,7 @@ impl BlockingPresence {
         wait: Duration,
     ) -> Result<Option<Delivery<PresenceEvent>>, Error> {
         let next = self.inner.next();
-        self.runtime.block_on(async { tokio::time::timeout(wait, next).await.ok().flatten() })
+        block_on(&self.runtime, async { tokio::time::timeout(wait, next).await.ok().flatten() })
     }
 }
 
@@ -456,7 +440,7 @@ impl Iterator for BlockingPresence {
         if self.over {
             return None;
         }
-        match self.runtime.block_on(self.inner.next()) {
+        match block_on(&self.runtime, self.inner.next()) {
             Ok(delivery) => delivery,
             Err(misuse) => {
                 self.over = true;

@@ -3,10 +3,14 @@
 
 mod answer;
 mod auth;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod codec;
 mod config;
 mod delivery;
 mod error;
+#[cfg(feature = "kv")]
+mod kv;
 mod options;
 pub mod proto;
 mod transition;
@@ -20,8 +24,12 @@ pub use client_core::{
     Overflow, State,
 };
 
+#[cfg(feature = "blocking")]
+pub use crate::blocking::{BlockingClient, BlockingSubscription};
 #[cfg(feature = "client")]
 pub use crate::client::{Client, Subscription};
+#[cfg(feature = "kv")]
+pub use crate::kv::{Kv, KvConfig};
 pub use crate::{
     answer::Answer,
     auth::{AuthDelegate, AuthNext, AuthReply, AuthStep, RoleSecret},

@@ -5,6 +5,8 @@
 mod bytes;
 mod ended;
 mod open;
+#[cfg(feature = "own-runtime")]
+mod own_runtime;
 mod room;
 mod task;
 mod wire;
@@ -18,6 +20,8 @@ use std::{
 
 pub use ended::Ended;
 pub use open::{OpenError, open, open_bytes};
+#[cfg(feature = "own-runtime")]
+pub use own_runtime::{InsideRuntime, OwnRuntime};
 pub use room::{Place, Room};
 pub use task::drive;
 pub use wire::Wire;

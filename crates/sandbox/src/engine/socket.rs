@@ -11,6 +11,10 @@ use super::{Engine, Io, tungstenite, ws_core};
     expect(dead_code, reason = "Stream-sea has one path, no query and no subprotocol")
 )]
 pub(crate) struct Opening {
+    #[cfg_attr(
+        all(feature = "satori-rtm", not(feature = "cent")),
+        expect(dead_code, reason = "RTM's path is known before its WebSocket is opened")
+    )]
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) host: Option<String>,

@@ -61,7 +61,7 @@ impl Connection {
     pub(super) fn handle(&mut self, protocol: Protocol, bytes: &[u8]) -> (String, Option<Reply>) {
         let request = match protocol.request(bytes) {
             Ok(request) => request,
-            Err(reply) => return ("?".into(), Some(reply)),
+            Err(reply) => return ("?".into(), Some(*reply)),
         };
         let result = self.carry_out(&request);
         let id = request.id;

@@ -48,7 +48,7 @@ enum Body {
 impl Protocol {
     /// Reads a request. What is none is answered by an error of the connection: with
     /// the id, if there is one, so that its request is not left waiting.
-    pub(super) fn request(self, bytes: &[u8]) -> Result<Request, Reply> {
+    pub(super) fn request(self, bytes: &[u8]) -> Result<Request, Box<Reply>> {
         match self {
             Self::Json => json_request(std::str::from_utf8(bytes).unwrap_or_default()),
             Self::Cbor => cbor_request(bytes),
@@ -63,11 +63,11 @@ impl Protocol {
     }
 }
 
-fn no_action(id: Option<Id>) -> Reply {
-    general_error("invalid_format", "Invalid PDU: 'action' was invalid", id)
+fn no_action(id: Option<Id>) -> Box<Reply> {
+    Box::new(general_error("invalid_format", "Invalid PDU: 'action' was invalid", id))
 }
 
-fn json_request(text: &str) -> Result<Request, Reply> {
+fn json_request(text: &str) -> Result<Request, Box<Reply>> {
     #[derive(Deserialize)]
     struct Envelope {
         action: String,
@@ -88,12 +88,16 @@ fn json_request(text: &str) -> Result<Request, Reply> {
     }
     match serde_json::from_str::<Loose>(text) {
         Ok(loose) if is_object => Err(no_action(loose.id.map(Id::Json))),
-        _ => Err(general_error("json_parse_error", "Invalid PDU: it is no JSON object", None)),
+        _ => {
+            let reason = "Invalid PDU: it is no JSON object";
+            Err(Box::new(general_error("json_parse_error", reason, None)))
+        }
     }
 }
 
-fn cbor_request(bytes: &[u8]) -> Result<Request, Reply> {
-    let broken = || general_error("cbor_parse_error", "Invalid PDU: it is no CBOR map", None);
+fn cbor_request(bytes: &[u8]) -> Result<Request, Box<Reply>> {
+    let reason = "Invalid PDU: it is no CBOR map";
+    let broken = || Box::new(general_error("cbor_parse_error", reason, None));
     let fields = message::read(bytes).ok_or_else(broken)?.into_map().map_err(|_| broken())?;
     let (mut action, mut id, mut body) = (None, None, Body::None);
     for (key, value) in fields {

@@ -10,7 +10,7 @@ use serde_json::{
 };
 
 use super::{DEPTH, Data, Field, Id, Payload, Pdu, Raw, byte_string, quoted, too_deep};
-use crate::error::Error;
+use crate::{error::Error, value::NO_BYTES};
 
 pub(super) fn message<T: Serialize + ?Sized>(message: &T) -> Result<String, Error> {
     let mut text = Vec::with_capacity(128);
@@ -19,7 +19,9 @@ pub(super) fn message<T: Serialize + ?Sized>(message: &T) -> Result<String, Erro
     if let Err(error) = message.serialize(&mut serializer) {
         return Err(match error.classify() {
             Category::Io if strict.depth > DEPTH => too_deep(),
-            Category::Io => byte_string("JSON has no byte strings: take Protocol::Cbor"),
+            Category::Io => byte_string(NO_BYTES),
+            // A value refuses by itself, whoever writes it.
+            _ if error.to_string() == NO_BYTES => byte_string(NO_BYTES),
             _ => Error::misuse("encode", format!("the message has no JSON form: {error}")),
         });
     }

@@ -146,7 +146,7 @@ impl<'a> Raw<'a> {
     }
 
     /// Returns a field of a map, as it lies there.
-    pub(crate) fn field(self, name: &str) -> Option<Raw<'a>> {
+    pub(crate) fn field(self, name: &str) -> Option<Self> {
         match self {
             Self::Json(text) => json::field(text, name).map(Raw::Json),
             Self::Cbor(bytes) => cbor::field(bytes, name).map(Raw::Cbor),

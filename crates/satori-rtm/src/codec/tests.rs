@@ -129,12 +129,12 @@ fn what_is_missing_in_a_pdu_is_named() {
 /// A type with a byte string wherever it is asked for.
 #[derive(Serialize)]
 enum Deep {
-    List(Vec<Deep>),
-    Some(Option<Box<Deep>>),
+    List(Vec<Self>),
+    Some(Option<Box<Self>>),
     Struct {
-        inner: Box<Deep>,
+        inner: Box<Self>,
     },
-    Map(BTreeMap<String, Deep>),
+    Map(BTreeMap<String, Self>),
     #[serde(serialize_with = "bytes")]
     Bytes,
 }

@@ -392,34 +392,32 @@ impl Config {
         {
             return Err(Error::config("appkey", "takes letters, digits and -_.~"));
         }
-        self.url()
+        Ok(format!("{}/v2?appkey={}", base(&self.endpoint)?, self.appkey))
     }
+}
 
-    /// Exactly one slash before `v2`; a version that the endpoint already ends
-    /// with is replaced.
-    fn url(&self) -> Result<String, Error> {
-        let endpoint = self.endpoint.as_str();
-        if endpoint.starts_with("wss://") && !cfg!(feature = "tls") {
-            return Err(Error::config("endpoint", "wss:// needs the feature tls"));
+/// Checks an endpoint and returns it without the slash at its end: exactly one comes
+/// before `v2`. A version that it already ends with is replaced.
+pub(crate) fn base(endpoint: &str) -> Result<&str, Error> {
+    if endpoint.starts_with("wss://") && !cfg!(feature = "tls") {
+        return Err(Error::config("endpoint", "wss:// needs the feature tls"));
+    }
+    let rest = endpoint.strip_prefix("ws://").or_else(|| endpoint.strip_prefix("wss://"));
+    let rest = rest.unwrap_or_default();
+    if rest.is_empty() || rest.starts_with('/') || rest.contains(['?', '#']) {
+        // Not the endpoint itself: it may hold a key or a password.
+        return Err(Error::config("endpoint", "it is not ws:// or wss://host[:port][/path]"));
+    }
+    let base = endpoint.strip_suffix('/').unwrap_or(endpoint);
+    match base.rsplit_once("/v") {
+        Some((without, version))
+            if !version.is_empty()
+                && version.bytes().all(|b| b.is_ascii_digit())
+                && !without.ends_with(":/") =>
+        {
+            Ok(without)
         }
-        let rest = endpoint.strip_prefix("ws://").or_else(|| endpoint.strip_prefix("wss://"));
-        let rest = rest.unwrap_or_default();
-        if rest.is_empty() || rest.starts_with('/') || rest.contains(['?', '#']) {
-            // Not the endpoint itself: it may hold a key or a password.
-            return Err(Error::config("endpoint", "it is not ws:// or wss://host[:port][/path]"));
-        }
-        let base = endpoint.strip_suffix('/').unwrap_or(endpoint);
-        let base = match base.rsplit_once("/v") {
-            Some((base, version))
-                if !version.is_empty()
-                    && version.bytes().all(|b| b.is_ascii_digit())
-                    && !base.ends_with(":/") =>
-            {
-                base
-            }
-            _ => base,
-        };
-        Ok(format!("{base}/v2?appkey={}", self.appkey))
+        _ => Ok(base),
     }
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub(crate) use self::write::NO_BYTES;
 use crate::{codec, error::Error};
 
 /// Any message: what JSON can say, and byte strings, which only CBOR can.

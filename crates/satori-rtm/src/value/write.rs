@@ -2,10 +2,13 @@
 
 use serde::{
     Serialize, Serializer,
-    ser::{SerializeMap, SerializeSeq},
+    ser::{Error, SerializeMap, SerializeSeq},
 };
 
 use super::Value;
+
+/// What JSON cannot say.
+pub(crate) const NO_BYTES: &str = "JSON has no byte strings: take Protocol::Cbor";
 
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -19,6 +22,7 @@ impl Serialize for Value {
             },
             Self::Float(value) => serializer.serialize_f64(*value),
             Self::Text(text) => serializer.serialize_str(text),
+            Self::Bytes(_) if serializer.is_human_readable() => Err(S::Error::custom(NO_BYTES)),
             Self::Bytes(bytes) => serializer.serialize_bytes(bytes),
             // Lengths are told ahead: what is sent is of definite length.
             Self::List(items) => {

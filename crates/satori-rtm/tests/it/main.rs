@@ -9,9 +9,12 @@
     reason = "test helpers fail by panicking, as tests do"
 )]
 
+mod blocking;
 mod cancellation;
+mod cli;
 mod closing;
 mod golden;
+mod kv;
 mod life;
 mod network;
 mod refusals;

@@ -1,0 +1,74 @@
+//! A connection with its diagnostics, and what is printed.
+
+use std::io::{ErrorKind, Write};
+
+use satori_rtm::{Client, Error, Event, Message, Value};
+
+use crate::{Failure, settings::Settings};
+
+/// Connects, and tells on stderr how it goes on.
+pub(crate) async fn connect(settings: &Settings) -> Result<Client, Failure> {
+    let Settings { endpoint, appkey, verbosity, .. } = settings;
+    eprintln!("Connecting to {endpoint} using appkey {appkey}");
+    let client = Client::new(settings.config()).map_err(|e| why(&e))?;
+    let (mut events, verbosity) = (client.events(), *verbosity);
+    client.start().await.map_err(|e| why(&e))?;
+    eprintln!("Connected");
+    tokio::spawn(async move {
+        // The connection that was just told of.
+        let mut first = true;
+        while let Some(event) = events.next().await {
+            match event {
+                Event::Connected if first => first = false,
+                Event::Connected => eprintln!("Connected"),
+                Event::Disconnected { .. } => eprintln!("Disconnected"),
+                Event::Waiting { delay, cause, .. } if verbosity >= 1 => {
+                    eprintln!("{}; the next attempt is in {delay:.1?}", why(&cause));
+                }
+                other if verbosity >= 3 => eprintln!("{other:?}"),
+                _ => {}
+            }
+        }
+    });
+    Ok(client)
+}
+
+/// An error with its causes and what to try.
+pub(crate) fn why(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    match error.hint() {
+        Some(hint) => format!("{text} ({hint})"),
+        None => text,
+    }
+}
+
+/// What is given as JSON, or as a text if it is none.
+pub(crate) fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
+}
+
+/// A line on stdout. Who reads only the beginning has what he wanted: false.
+pub(crate) fn print(line: &str) -> Result<bool, Failure> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(format!("stdout: {error}")),
+    }
+}
+
+/// A message as it is printed.
+pub(crate) fn shown(settings: &Settings, message: &Message) -> String {
+    match settings.prettify {
+        true => match serde_json::from_str::<serde_json::Value>(&message.to_string()) {
+            Ok(value) => format!("{value:#}"),
+            Err(_) => message.to_string(),
+        },
+        false => message.to_string(),
+    }
+}
