@@ -45,14 +45,14 @@ pub(super) enum Command {
     Subscribe {
         id: Arc<str>,
         serial: u64,
-        options: Subscribe,
+        options: Box<Subscribe>,
         out: Writer<Delivery>,
         to: Reply,
     },
     Change {
         id: Arc<str>,
         serial: u64,
-        options: Subscribe,
+        options: Box<Subscribe>,
         to: Reply,
     },
     Unsubscribe {

@@ -197,6 +197,7 @@ impl Client {
     /// Cancel safe: dropped before it is ready, the subscription is undone.
     pub async fn subscribe(&self, id: &str, options: Subscribe) -> Result<Subscription, Error> {
         let (out, reader) = inbox(options.inbox, options.overflow);
+        let options = Box::new(options);
         let serial = self.serials.fetch_add(1, Ordering::Relaxed);
         let id: Arc<str> = id.into();
         let name = Arc::clone(&id);

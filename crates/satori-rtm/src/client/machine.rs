@@ -103,10 +103,10 @@ impl Machine for Rtm {
                     Reply::Answer(to) => Reply::Subscribed { to, id: Arc::clone(&id), serial },
                     other => other,
                 };
-                self.core.subscribe(now, &id, serial, options, out, to);
+                self.core.subscribe(now, &id, serial, *options, out, to);
             }
             Command::Change { id, serial, options, to } => {
-                self.core.change(now, &id, serial, options, to);
+                self.core.change(now, &id, serial, *options, to);
             }
             Command::Unsubscribe { id, serial, to } => {
                 self.core.unsubscribe(now, &id, serial, Some(to));

@@ -110,6 +110,7 @@ impl Subscription {
     /// [`Config::request_timeout`]: crate::Config::request_timeout
     pub async fn change(&self, options: Subscribe) -> Result<(), Error> {
         let (id, serial) = (Arc::clone(&self.id), self.serial);
+        let options = Box::new(options);
         let answer = self.ask(|to| Command::Change { id, serial, options, to }).await;
         answer.unwrap_or(Err(Error::Closed))
     }

@@ -188,7 +188,8 @@ impl Subscribe {
     }
 
     /// Bounds what is received and not consumed. Default 1,024 messages and
-    /// 4 MiB; exceeded by at most one PDU.
+    /// 4 MiB, in which a message counts with the place that it takes; exceeded by at
+    /// most one PDU.
     #[must_use]
     pub const fn inbox(mut self, limits: InboxLimits) -> Self {
         self.inbox = limits;

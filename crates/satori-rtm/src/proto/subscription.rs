@@ -46,6 +46,10 @@ pub(super) struct Sub<R> {
     pub(super) overdue: Option<Instant>,
 }
 
+/// What a message holds besides its bytes: its place in the inbox, which may be one of
+/// twice as many as are used.
+const HELD: usize = 2 * (size_of::<Delivery>() + 16);
+
 #[derive(Debug)]
 pub(super) struct Change<R> {
     pub(super) options: Subscribe,
@@ -125,7 +129,7 @@ impl<R> Sub<R> {
         for (at, raw) in messages.iter().enumerate() {
             let next = if at == last { next.take() } else { None };
             let message = Message::new(raw.to_payload(), next);
-            match out.push(Delivery::Message(message), raw.len()) {
+            match out.push(Delivery::Message(message), raw.len() + HELD) {
                 Ok(dropped) => delivered.dropped += dropped,
                 Err(_) => {
                     delivered.overflow = true;

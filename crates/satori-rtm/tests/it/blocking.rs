@@ -7,11 +7,8 @@ use satori_rtm::{BlockingClient, Config, Delivery, Mode, Options, RoleSecret, Su
 
 /// Runs `test` on a thread without a runtime, with a server that listens.
 fn with_server(test: impl FnOnce(&RtmServer)) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let server = RtmServer::new(RtmConfig::default(), Engine::Tungstenite);
     runtime.block_on(server.listen(0)).unwrap();
     test(&server);

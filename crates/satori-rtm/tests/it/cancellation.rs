@@ -7,12 +7,18 @@ use realtime_sandbox::{
     Engine, RtmConfig, RtmServer, What,
     kit::{dropped_at_each_poll, poll_times},
 };
-use satori_rtm::{Client, Delivery, Subscribe};
+use satori_rtm::{Client, Delivery, Options, RoleSecret, Subscribe, Value};
 
-use crate::support::{config, connect, take, within};
+use crate::support::{PROTOCOLS, config, connect, speak, take, within};
 
+/// A server on each engine, for clients in each encoding.
 fn servers() -> impl Iterator<Item = RtmServer> {
-    Engine::ALL.into_iter().map(|engine| RtmServer::new(RtmConfig::default(), engine))
+    PROTOCOLS.into_iter().flat_map(|protocol| {
+        Engine::ALL.into_iter().map(move |engine| {
+            speak(protocol);
+            RtmServer::new(RtmConfig::default(), engine)
+        })
+    })
 }
 
 /// The client is usable, and no frame on its connection was torn.
@@ -33,7 +39,7 @@ async fn stored(client: &Client, channel: &str, count: usize) -> BTreeMap<String
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_publish_is_stored_once_or_not_at_all() {
+async fn x1_a_dropped_publish_is_stored_once_or_not_at_all() {
     for server in servers() {
         let client = connect(&server).await;
         let drops = dropped_at_each_poll(|polls| {
@@ -53,18 +59,38 @@ async fn a_dropped_publish_is_stored_once_or_not_at_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_requests_may_be_dropped_at_any_poll() {
+async fn x1_other_requests_may_be_dropped_at_any_poll() {
     for server in servers() {
         let client = connect(&server).await;
         let mut drops = 0;
-        for operation in 0..4 {
+        let body = Value::from([("channel", Value::from("k"))]);
+        let held = within(client.subscribe("held", Subscribe::new())).await.unwrap();
+        let held = &held;
+        for operation in 0..9 {
             drops += dropped_at_each_poll(|polls| {
-                let client = client.clone();
+                let (client, body) = (client.clone(), body.clone());
+                let role = RoleSecret::new(server.role(), server.role_secret());
                 async move {
                     match operation {
                         0 => poll_times(client.write("k", &polls), polls).await.map(drop),
                         1 => poll_times(client.read::<u64>("k"), polls).await.map(drop),
                         2 => poll_times(client.delete("k"), polls).await.map(drop),
+                        3 => {
+                            let once = Options::new().at_most_once();
+                            poll_times(client.publish_with("k", &polls, once), polls)
+                                .await
+                                .map(drop)
+                        }
+                        4 => {
+                            poll_times(client.write_unacknowledged("k", &1), polls).await.map(drop)
+                        }
+                        5 => poll_times(client.delete_unacknowledged("k"), polls).await.map(drop),
+                        6 => poll_times(client.action("rtm/read", &body), polls).await.map(drop),
+                        7 => {
+                            let other = Subscribe::new().history_count(1);
+                            poll_times(held.change(other), polls).await.map(drop)
+                        }
+                        8 => poll_times(client.authenticate(role), polls).await.map(drop),
                         _ => {
                             let unacknowledged = client.publish_unacknowledged("k", &polls);
                             poll_times(unacknowledged, polls).await.map(drop)
@@ -74,13 +100,13 @@ async fn other_requests_may_be_dropped_at_any_poll() {
             })
             .await;
         }
-        assert!(drops >= 8, "{drops}");
+        assert!(drops >= 18, "{drops}");
         assert_whole(&client).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_subscribe_is_undone() {
+async fn x1_a_dropped_subscribe_is_undone() {
     for server in servers() {
         let client = connect(&server).await;
         let drops = dropped_at_each_poll(|polls| {
@@ -97,7 +123,7 @@ async fn a_dropped_subscribe_is_undone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_unsubscribe_unsubscribes() {
+async fn x1_a_dropped_unsubscribe_unsubscribes() {
     for server in servers() {
         let client = connect(&server).await;
         let drops = dropped_at_each_poll(|polls| {
@@ -115,7 +141,7 @@ async fn a_dropped_unsubscribe_unsubscribes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_next_loses_no_delivery() {
+async fn x1_a_dropped_next_loses_no_delivery() {
     for server in servers() {
         let client = connect(&server).await;
         let mut c = client.subscribe("c", Subscribe::new()).await.unwrap();
@@ -138,7 +164,7 @@ async fn a_dropped_next_loses_no_delivery() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_connect_gives_the_attempt_up() {
+async fn x1_a_dropped_connect_gives_the_attempt_up() {
     for server in servers() {
         let drops = dropped_at_each_poll(|polls| {
             let config = config(&server).role(server.role(), server.role_secret());
@@ -155,7 +181,7 @@ async fn a_dropped_connect_gives_the_attempt_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_starts_stops_events_and_closes_leave_a_client_that_obeys() {
+async fn x1_dropped_starts_stops_events_and_closes_leave_a_client_that_obeys() {
     for server in servers() {
         let client = connect(&server).await;
         let mut events = client.events();

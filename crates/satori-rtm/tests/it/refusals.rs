@@ -3,12 +3,11 @@
 
 use std::{error::Error as _, time::Duration};
 
-use futures_util::{SinkExt, StreamExt};
 use realtime_sandbox::RtmServer;
 use satori_rtm::{Client, Config, Connector, Error, ErrorKind, State, Subscribe};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{config, connect, on_both_engines, within};
+use crate::support::{config, connect, on_both_engines, scripted, websocket, within};
 
 async fn refused(config: Config) -> Error {
     within(Client::connect(config)).await.unwrap_err()
@@ -95,19 +94,6 @@ async fn nothing_listens_is_an_error_that_names_the_step() {
     assert!(error.source().is_some() && error.hint().is_some());
 }
 
-/// A client whose server is `script`, given the server's end of a pipe.
-fn scripted<F, R>(script: F) -> Config
-where
-    F: Fn(DuplexStream) -> R + Send + Sync + 'static,
-    R: Future<Output = ()> + Send + 'static,
-{
-    Config::new("ws://127.0.0.1", "K").seed(1).connector(Connector::new(move |_| {
-        let (client, server) = tokio::io::duplex(1 << 16);
-        tokio::spawn(script(server));
-        async { Ok(client) }
-    }))
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_server_that_speaks_only_http_is_told_from_one_that_refuses() {
     for (status, kind, code) in [
@@ -148,17 +134,6 @@ async fn a_server_that_never_answers_ends_at_the_deadline_of_its_step() {
     let error = refused(silent).await;
     assert_eq!((error.kind(), error.code()), (ErrorKind::Connect, "auth"));
     assert_eq!(start.elapsed().as_secs(), limit.as_secs());
-}
-
-/// A WebSocket server that is not ours, and answers each text by `answer`.
-async fn websocket(io: DuplexStream, answer: impl Fn(&str) -> Option<String>) {
-    let Ok(mut socket) = tokio_tungstenite::accept_async(io).await else { return };
-    while let Some(Ok(message)) = socket.next().await {
-        let Ok(text) = message.to_text() else { continue };
-        if let Some(answer) = answer(text) {
-            let _sent = socket.send(answer.into()).await;
-        }
-    }
 }
 
 /// Answers the first request by `answer`; returns the client's last error.
@@ -204,9 +179,10 @@ async fn hostile_text_from_the_service_is_escaped_and_shortened() {
 async fn a_message_over_the_limit_is_refused_on_either_side() {
     on_both_engines(|server: RtmServer| async move {
         let client = connect(&server).await;
+        // Two quotes, or a head of three bytes, and 64 KiB are full.
         let error = client.publish("c", &"x".repeat(65_535)).await.unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Misuse, "message_too_big"));
-        client.publish("c", &"x".repeat(65_534)).await.unwrap();
+        client.publish("c", &"x".repeat(65_533)).await.unwrap();
 
         let small = Client::connect(config(&server).max_message_bytes(4096)).await.unwrap();
         let mut c = small.subscribe("c", Subscribe::new().history_count(1)).await.unwrap();

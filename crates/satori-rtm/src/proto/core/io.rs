@@ -1,6 +1,6 @@
 //! What goes into the core and what comes out of it.
 
-use std::{any::Any, fmt, time::Instant};
+use std::{any::Any, borrow::Cow, fmt, time::Instant};
 
 use client_core::CloseReport;
 use serde::Serialize;
@@ -49,7 +49,7 @@ pub enum Effect<R> {
 /// A request of the application, written already: later changes to the message are not
 /// seen.
 pub struct Request {
-    pub(super) action: String,
+    pub(super) action: Cow<'static, str>,
     pub(super) body: Payload,
     pub(super) at_most_once: bool,
     /// Kept until the request is settled: room that was reserved for it.
@@ -114,12 +114,12 @@ impl Request {
             return Err(Error::misuse("encode", "the body of a PDU is a map"));
         }
         let body = protocol.message(body)?;
-        let action = action.to_owned();
+        let action = Cow::Owned(action.to_owned());
         Ok(Self { action, body, at_most_once: false, hold: None, message_bytes: 0 })
     }
 
     fn with_message<M: Serialize + ?Sized>(
-        action: &str,
+        action: &'static str,
         protocol: Protocol,
         channel: &str,
         message: &M,
@@ -130,7 +130,7 @@ impl Request {
     }
 
     fn new(
-        action: &str,
+        action: &'static str,
         protocol: Protocol,
         channel: &str,
         message: Option<&Payload>,
@@ -143,7 +143,7 @@ impl Request {
         fields.extend(position.map(|position| ("position", Field::Text(position.as_str()))));
         add_own(&mut fields, &options.fields);
         Ok(Self {
-            action: action.to_owned(),
+            action: Cow::Borrowed(action),
             body: protocol.body(&fields)?,
             at_most_once: options.at_most_once,
             hold: None,

@@ -1,6 +1,6 @@
 //! Requests of the application: taken, written, answered, sent again, given up.
 
-use std::{any::Any, time::Instant};
+use std::{any::Any, borrow::Cow, time::Instant};
 
 use client_core::{Dropped, Event, Overflow, Token, Transmit, after};
 
@@ -14,7 +14,7 @@ use crate::{
 
 /// A request of the application, kept until it is settled.
 pub(super) struct Outgoing<R> {
-    action: String,
+    action: Cow<'static, str>,
     body: Payload,
     /// `None` asks for no acknowledgement.
     to: Option<R>,
@@ -94,7 +94,7 @@ impl<R> Core<R> {
             Pending::Subscribe(_) | Pending::Change(_) => pdu::SUBSCRIBE,
             Pending::Unsubscribe(_) => pdu::UNSUBSCRIBE,
             Pending::Request(token) => match self.outbox.get_mut(*token) {
-                Some(outgoing) => outgoing.action.as_str(),
+                Some(outgoing) => &*outgoing.action,
                 None => return self.stray(),
             },
         };

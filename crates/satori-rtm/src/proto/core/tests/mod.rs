@@ -215,7 +215,7 @@ fn answers_are_matched_by_id_in_any_order() {
 }
 
 #[test]
-fn what_answers_nothing_is_counted_and_changes_nothing() {
+fn c13_what_answers_nothing_is_counted_and_changes_nothing() {
     let mut bench = Bench::live();
     bench.publish('a');
     bench.sent();
