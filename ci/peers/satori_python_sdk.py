@@ -19,7 +19,7 @@ COUNT = int(os.environ["RTM_MESSAGES"])
 PATIENCE = 10.0
 
 
-class Watcher:
+class Watcher(object):
     """Counts connections."""
 
     def __init__(self):
@@ -31,7 +31,7 @@ class Watcher:
         self.connected.set()
 
 
-class Subscription:
+class Subscription(object):
     """Keeps what is delivered."""
 
     def __init__(self):
@@ -119,7 +119,7 @@ def main():
         sys.exit("authenticate: %r" % outcome[0])
     client.subscribe(CHANNEL, SubscriptionMode.RELIABLE, subscription)
     wait(subscription.subscribed, "subscribe")
-    print("subscribed", file=sys.stderr, flush=True)
+    sys.stderr.write("subscribed\n")
     acknowledged = publish(client)
     wait(subscription.enough, "deliveries")
     value = store(client)

@@ -6,7 +6,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -20,8 +20,11 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a suite may count, in the order in which it is told.
-const FIGURES: [&str; 12] = [
+const FIGURES: [&str; 15] = [
     "test",
+    "kinds",
+    "pairs",
+    "not_run",
     "published",
     "acknowledged",
     "sent_again",
@@ -111,6 +114,7 @@ fn meet(context: &Context, peer: &Peer) -> (Outcome, Vec<String>) {
         Role::Client { script, language } => {
             their_client(context, peer, &installed, script, *language)
         }
+        Role::Pairs { members } => pairs(context, peer, &installed, members),
     };
     let log = installed.log("suite");
     let said = fs::read_to_string(&log).unwrap_or_default();
@@ -178,17 +182,69 @@ fn their_client(
     let run = ["run", "--quiet", "--package", "realtime-interop", "--", peer.of, "--home"];
     let mut command = context.command("cargo", &run);
     command.arg(installed.home()).arg("--");
-    match language {
-        peers::Language::Python => command.arg(installed.python()),
-        peers::Language::JavaScript => command.arg("node"),
-        peers::Language::Python2 => {
-            command.env("PYTHONPATH", installed.python2_packages());
-            command.arg(peers::python2().map_err(Cause::NotHad)?)
-        }
-    };
-    command.arg(context.root.join("ci/peers").join(script));
-    command.env("NODE_PATH", installed.folder.join("node_modules"));
+    let (program, variables) = interpreter(installed, language).map_err(Cause::NotHad)?;
+    command.arg(program).arg(context.root.join("ci/peers").join(script)).envs(variables);
     command.env("NO_PROXY", "127.0.0.1,localhost");
+    suite_within(&mut command, &installed.log("suite"))
+}
+
+/// A program, and the variable that tells it where to find packages.
+type Interpreter = (PathBuf, Option<(&'static str, PathBuf)>);
+
+/// What runs a script of `language`, and where it finds what is installed.
+fn interpreter(installed: &Installed, language: peers::Language) -> Result<Interpreter, String> {
+    Ok(match language {
+        peers::Language::Python => (installed.python(), None),
+        peers::Language::JavaScript => {
+            (PathBuf::from("node"), Some(("NODE_PATH", installed.folder.join("node_modules"))))
+        }
+        peers::Language::Python2 => {
+            (peers::python2()?, Some(("PYTHONPATH", installed.python2_packages())))
+        }
+    })
+}
+
+/// Clients of all kinds that can be had here, and ours, through one sandbox. Who cannot
+/// be had is told in the log, and is not among the pairs that are counted.
+fn pairs(
+    context: &Context,
+    peer: &Peer,
+    installed: &Installed,
+    members: &[(&str, &str)],
+) -> Result<(), Cause> {
+    let failed = |e: Failure| Cause::Failed(e.to_string());
+    let run = ["run", "--quiet", "--package", "realtime-interop", "--", "pairs", "--home"];
+    let mut command = context.command("cargo", &run);
+    command.arg(installed.home()).env("NO_PROXY", "127.0.0.1,localhost");
+    let mut missing = Vec::new();
+    for (name, script) in members {
+        let member = peers::find(name).map_err(failed)?;
+        let Role::Client { language, .. } = member.role else { continue };
+        let had =
+            peers::install(context, member).and_then(|installed| interpreter(&installed, language));
+        match had {
+            Ok((program, variable)) => {
+                let script = context.root.join("ci/peers").join(script);
+                let kind = serde_json::json!({
+                    "name": member.name,
+                    "command": [program, script],
+                    "env": variable.map(|(name, value)| serde_json::json!({ name: value })),
+                });
+                command.arg("--kind").arg(kind.to_string());
+            }
+            Err(reason) => {
+                let first = reason.lines().next().unwrap_or_default();
+                missing.push(format!("{}: {first}", member.name));
+            }
+        }
+    }
+    if missing.len() == members.len() {
+        return Err(Cause::NotHad(missing.join("; ")));
+    }
+    for missing in missing {
+        eprintln!("not among the pairs of {}: {missing}", peer.name);
+        command.arg("--missing").arg(missing);
+    }
     suite_within(&mut command, &installed.log("suite"))
 }
 

@@ -6,6 +6,7 @@
 mod cent;
 mod driver;
 mod emitter;
+mod pairs;
 mod report;
 mod satori_rtm;
 mod stream_sea;
@@ -19,8 +20,8 @@ use driver::Client;
 #[derive(Debug, Parser)]
 #[command(name = "realtime-interop")]
 struct Options {
-    /// Whose protocol
-    #[arg(value_name = "CRATE", value_parser = ["cent", "emitter", "satori-rtm", "stream-sea"])]
+    /// Whose protocol; `pairs` for clients of Satori RTM that talk to each other
+    #[arg(value_name = "CRATE", value_parser = ["cent", "emitter", "pairs", "satori-rtm", "stream-sea"])]
     protocol: String,
 
     /// Seconds after which the client is ended
@@ -31,8 +32,16 @@ struct Options {
     #[arg(long)]
     home: PathBuf,
 
+    /// A kind of client for `pairs`, as JSON: name, command, env
+    #[arg(long = "kind")]
+    kinds: Vec<String>,
+
+    /// A kind that could not be had, and why
+    #[arg(long)]
+    missing: Vec<String>,
+
     /// The client: a program that prints what it saw as one line of JSON
-    #[arg(last = true, required = true)]
+    #[arg(last = true)]
     client: Vec<String>,
 }
 
@@ -40,6 +49,9 @@ struct Options {
 async fn main() -> ExitCode {
     let options = Options::parse();
     let within = Duration::from_secs(options.within);
+    if options.protocol == "pairs" {
+        return ExitCode::from(tell("pairs", pairs(&options, within).await));
+    }
     let client = Client { command: options.client, home: options.home };
     let ran = match options.protocol.as_str() {
         "cent" => cent::run(&client, within).await,
@@ -47,14 +59,25 @@ async fn main() -> ExitCode {
         "stream-sea" => stream_sea::run(&client, within).await,
         _ => satori_rtm::run(&client, within).await,
     };
+    ExitCode::from(tell(&options.protocol, ran))
+}
+
+async fn pairs(options: &Options, within: Duration) -> Result<report::Report, String> {
+    let kinds: Result<Vec<pairs::Kind>, _> =
+        options.kinds.iter().map(|kind| serde_json::from_str(kind)).collect();
+    let kinds = kinds.map_err(|e| format!("--kind: {e}"))?;
+    pairs::run(kinds, &options.missing, &options.home, within).await
+}
+
+fn tell(what: &str, ran: Result<report::Report, String>) -> u8 {
     match ran {
         Ok(report) => {
             report.tell();
-            if report.is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            u8::from(!report.is_good)
         }
         Err(reason) => {
-            eprintln!("{}: {reason}", options.protocol);
-            ExitCode::FAILURE
+            eprintln!("{what}: {reason}");
+            1
         }
     }
 }

@@ -32,6 +32,9 @@ pub(crate) enum Role {
     Server(server::Starter),
     /// It runs against the sandbox: a script of `ci/peers`.
     Client { script: &'static str, language: Language },
+    /// Clients of different kinds, which talk to each other through the sandbox: other
+    /// peers, each with a script of its own for that.
+    Pairs { members: &'static [(&'static str, &'static str)] },
 }
 
 #[derive(Clone, Copy)]
@@ -59,7 +62,7 @@ const fn python_cent(name: &'static str, needs: &'static [Need], language: Langu
     }
 }
 
-static PEERS: [Peer; 22] = [
+static PEERS: [Peer; 24] = [
     centrifugo(
         "centrifugo-v6",
         &[Need::ByPath { variable: "CENTRIFUGO_V6" }],
@@ -124,11 +127,31 @@ static PEERS: [Peer; 22] = [
         role: Role::Client { script: "satori_python_sdk.py", language: Language::Python },
     },
     Peer {
+        name: "python-sdk-2.7",
+        of: "satori-rtm",
+        what: "the Python SDK on Python 2.7: the same",
+        needs: &[Need::Python2 { pins: "satori_python_sdk_2.txt" }],
+        role: Role::Client { script: "satori_python_sdk.py", language: Language::Python2 },
+    },
+    Peer {
         name: "npm-sdk",
         of: "satori-rtm",
         what: "the JavaScript SDK: runs on the sandbox, through one cut",
         needs: &[Need::Npm { pins: "satori_npm_sdk.txt" }],
         role: Role::Client { script: "satori_npm_sdk.js", language: Language::JavaScript },
+    },
+    Peer {
+        name: "sdk-pairs",
+        of: "satori-rtm",
+        what: "all SDKs and ours, JSON and CBOR: each publishes to each, through the sandbox",
+        needs: &[],
+        role: Role::Pairs {
+            members: &[
+                ("satori-rtm/python-sdk-2.7", "satori_speaker.py"),
+                ("satori-rtm/python-sdk", "satori_speaker.py"),
+                ("satori-rtm/npm-sdk", "satori_speaker.js"),
+            ],
+        },
     },
     Peer {
         name: "python-client",
