@@ -21,9 +21,10 @@ pub(crate) fn run(context: &Context, args: &[String]) -> Result<(), Failure> {
         [name] if name == "cent" => cent(context),
         [name] if name == "emitter" => emitter(context),
         [name] if name == "high-templar" => high_templar(context),
+        [name] if name == "satori-rtm" => satori_rtm(context),
         [name] if name == "stream-sea" => stream_sea(context),
         _ => Err(Failure::usage(
-            "bench takes a crate that has one: cent, emitter, high-templar, stream-sea",
+            "bench takes a crate that has one: cent, emitter, high-templar, satori-rtm, stream-sea",
         )),
     }
 }
@@ -50,6 +51,17 @@ fn python(context: &Context, name: &str) -> Option<Installed> {
             None
         }
     }
+}
+
+fn satori_rtm(context: &Context) -> Result<(), Failure> {
+    let mut bench = Command::new(build(context, "satori-rtm")?);
+    if let Some(installed) = python(context, "satori-rtm/python-sdk") {
+        bench.env("RTM_PYTHON", installed.python());
+    }
+    if let Some(installed) = python(context, "satori-rtm/npm-sdk") {
+        bench.env("RTM_NODE_PATH", installed.folder.join("node_modules"));
+    }
+    succeed(&mut bench, "the bench")
 }
 
 fn stream_sea(context: &Context) -> Result<(), Failure> {

@@ -84,7 +84,7 @@ impl Socket {
     }
 
     /// Sends and flushes a text message.
-    #[cfg(any(feature = "cent", feature = "satori-rtm", feature = "stream-sea"))]
+    #[cfg(any(feature = "cent", feature = "stream-sea"))]
     pub(crate) async fn send(&mut self, text: String) -> Result<(), Gone> {
         match self {
             Self::WsCore(socket) => ws_core::send(socket, text).await,
@@ -92,16 +92,38 @@ impl Socket {
         }
     }
 
-    /// Sends and flushes a binary message.
+    /// Queues a message, a text or a binary one; [`flush`](Self::flush) sends it at the
+    /// latest.
     #[cfg(feature = "satori-rtm")]
-    pub(crate) async fn send_binary(&mut self, bytes: Vec<u8>) -> Result<(), Gone> {
+    pub(crate) async fn feed(&mut self, bytes: Vec<u8>, is_text: bool) -> Result<(), Gone> {
+        // What is written as text is text.
+        let text = |bytes| String::from_utf8(bytes).unwrap_or_default();
         match self {
             Self::WsCore(socket) => {
-                socket.send(&::ws_core::Message::Binary(bytes.into())).await.map_err(|_| Gone)
+                let message = match is_text {
+                    true => ::ws_core::Message::text(text(bytes)),
+                    false => ::ws_core::Message::Binary(bytes.into()),
+                };
+                socket.feed(&message).await.map_err(|_| Gone)
             }
             Self::Tungstenite(socket) => {
-                let message = tokio_tungstenite::tungstenite::Message::Binary(bytes.into());
-                futures_util::SinkExt::send(&mut **socket, message).await.map_err(|_| Gone)
+                use tokio_tungstenite::tungstenite::Message;
+                let message = match is_text {
+                    true => Message::text(text(bytes)),
+                    false => Message::Binary(bytes.into()),
+                };
+                futures_util::SinkExt::feed(&mut **socket, message).await.map_err(|_| Gone)
+            }
+        }
+    }
+
+    /// Sends what is queued.
+    #[cfg(feature = "satori-rtm")]
+    pub(crate) async fn flush(&mut self) -> Result<(), Gone> {
+        match self {
+            Self::WsCore(socket) => socket.flush().await.map_err(|_| Gone),
+            Self::Tungstenite(socket) => {
+                futures_util::SinkExt::flush(&mut **socket).await.map_err(|_| Gone)
             }
         }
     }

@@ -1,7 +1,9 @@
 //! The engine that is not ours.
 
+#[cfg(any(feature = "cent", feature = "stream-sea"))]
+use futures_util::SinkExt;
 #[cfg(any(feature = "cent", feature = "satori-rtm", feature = "stream-sea"))]
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use tokio_tungstenite::{
     WebSocketStream, accept_hdr_async_with_config,
     tungstenite::{
@@ -78,7 +80,7 @@ pub(super) fn received(
     }
 }
 
-#[cfg(any(feature = "cent", feature = "satori-rtm", feature = "stream-sea"))]
+#[cfg(any(feature = "cent", feature = "stream-sea"))]
 pub(super) async fn send(socket: &mut Stream, text: String) -> Result<(), Gone> {
     socket.send(Message::text(text)).await.map_err(|_| Gone)
 }

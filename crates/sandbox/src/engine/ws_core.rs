@@ -56,7 +56,7 @@ pub(super) fn received(
     }
 }
 
-#[cfg(any(feature = "cent", feature = "satori-rtm", feature = "stream-sea"))]
+#[cfg(any(feature = "cent", feature = "stream-sea"))]
 pub(super) async fn send(socket: &mut Connection<Io>, text: String) -> Result<(), Gone> {
     socket.send(&Message::text(text)).await.map_err(|_| Gone)
 }

@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use tokio::io::DuplexStream;
+use futures_util::FutureExt;
+use tokio::{io::DuplexStream, sync::Notify, time::Instant};
 
 use super::{
     config::RtmConfig,
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::{
     door::{self, Door, Serve},
-    engine::{Engine, Incoming, Io, Opening, Refusal, Selected, Socket, accept},
+    engine::{Engine, Gone, Incoming, Io, Opening, Refusal, Selected, Socket, accept},
     log::{EventLog, What},
 };
 
@@ -214,50 +215,58 @@ impl Shared {
         mut socket: Socket,
     ) {
         let notify = Arc::clone(&connection.notify);
+        let mut unsent = false;
         loop {
             let deadline = connection.deadline();
-            let counted = async {
-                match deadline {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
+            // Answers to requests that have come together go out together.
+            let at_once = next(&mut socket, &notify, deadline).now_or_never();
+            let next = match (at_once, unsent) {
+                (Some(next), _) => next,
+                (None, false) => next(&mut socket, &notify, deadline).await,
+                (None, true) => {
+                    unsent = false;
+                    match self.in_time(socket.flush()).await {
+                        true => continue,
+                        false => return,
+                    }
                 }
             };
-            // In no fixed order: a client that publishes without a pause still gets
-            // what it subscribes to.
-            let reply = tokio::select! {
-                incoming = socket.next() => {
-                    let (action, reply) = match (incoming, protocol) {
-                        (Ok(Incoming::Text(text)), Protocol::Json) => {
-                            connection.handle(protocol, text.as_bytes())
-                        }
-                        (Ok(Incoming::Binary(bytes)), Protocol::Cbor) => {
-                            connection.handle(protocol, &bytes)
-                        }
+            let reply = match next {
+                Next::Due => Self::delivery(&mut connection),
+                Next::Incoming(incoming) => {
+                    let bytes = match (&incoming, protocol) {
+                        (Ok(Incoming::Text(text)), Protocol::Json) => text.as_bytes(),
+                        (Ok(Incoming::Binary(bytes)), Protocol::Cbor) => bytes,
                         (Ok(Incoming::Control), _) => continue,
-                        // A message of the other kind is not for us.
-                        (Ok(Incoming::Text(_) | Incoming::Binary(_)) | Err(_), _) => return,
+                        // A message of the other kind is not for us; who has only stopped
+                        // sending gets what was answered.
+                        (Ok(Incoming::Text(_) | Incoming::Binary(_)) | Err(Gone), _) => {
+                            let _sent = self.in_time(socket.flush()).await;
+                            return;
+                        }
                     };
+                    let (action, reply) = connection.handle(protocol, bytes);
                     self.log.add(number, What::Received(action));
                     reply
                 }
-                () = notify.notified() => Self::delivery(&mut connection),
-                () = counted => Self::delivery(&mut connection),
             };
             let Some(reply) = reply else { continue };
-            let frame = protocol.write(&reply);
-            self.log.add(number, What::Sent(reply.action));
-            let sending = async {
-                match frame {
-                    Frame::Text(text) => socket.send(text).await,
-                    Frame::Binary(bytes) => socket.send_binary(bytes).await,
-                }
+            let (bytes, is_text) = match protocol.write(&reply) {
+                Frame::Text(text) => (text.into_bytes(), true),
+                Frame::Binary(bytes) => (bytes, false),
             };
-            // A client that reads nothing does not keep its place for ever.
-            match tokio::time::timeout(self.config.send, sending).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return,
+            self.log.add(number, What::Sent(reply.action));
+            unsent = true;
+            if !self.in_time(socket.feed(bytes, is_text)).await {
+                return;
             }
         }
+    }
+
+    /// Whether something was sent: a client that reads nothing does not keep its place
+    /// for ever.
+    async fn in_time(&self, sending: impl Future<Output = Result<(), Gone>>) -> bool {
+        matches!(tokio::time::timeout(self.config.send, sending).await, Ok(Ok(())))
     }
 
     fn delivery(connection: &mut Connection) -> Option<Reply> {
@@ -267,5 +276,28 @@ impl Shared {
             connection.notify.notify_one();
         }
         delivery
+    }
+}
+
+/// What a connection waits for.
+enum Next {
+    Incoming(Result<Incoming, Gone>),
+    /// A subscription may have something to say.
+    Due,
+}
+
+/// Waits, in no fixed order: a client that publishes without a pause still gets what it
+/// subscribes to.
+async fn next(socket: &mut Socket, notify: &Notify, deadline: Option<Instant>) -> Next {
+    let counted = async {
+        match deadline {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        incoming = socket.next() => Next::Incoming(incoming),
+        () = notify.notified() => Next::Due,
+        () = counted => Next::Due,
     }
 }

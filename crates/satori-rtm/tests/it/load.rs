@@ -45,7 +45,7 @@ async fn s4_a_service_that_does_not_read_fills_the_outbox_and_no_more() {
         assert_eq!(client.stats().outbox_len, 1000, "{policy:?}");
         let mut codes = std::collections::BTreeMap::<String, usize>::new();
         for publish in publishes {
-            let error = within(async { publish.await }).await.unwrap().unwrap_err();
+            let error = within(publish).await.unwrap().unwrap_err();
             *codes.entry(error.code().to_owned()).or_default() += 1;
         }
         let timeouts = if policy == Overflow::DropOldest { accepted - 500 } else { accepted };
