@@ -7,8 +7,10 @@ for package in ws-core realtime-client-core satori-rtm stream-sea cent emitter h
   cargo check --quiet --package "$package" --no-default-features
   cargo check --quiet --package "$package"
 done
-cargo check --quiet --package satori-rtm --no-default-features --features client
-for features in driver http http-blocking tls driver,tls http,tls http-blocking,tls; do
+for features in client blocking kv kv,tls cli kv,client blocking,kv,cli,ring,webpki-roots; do
+  cargo check --quiet --package satori-rtm --no-default-features --features "${features//,/ }"
+done
+for features in driver own-runtime http http-blocking tls driver,tls http,tls http-blocking,tls; do
   cargo check --quiet --package realtime-client-core --no-default-features --features "${features//,/ }"
 done
 cargo check --quiet --package ws-core --no-default-features --features futures

@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod context;
 mod demo;
+mod faults;
 mod interop;
 mod package;
 mod peers;
@@ -22,11 +23,14 @@ cargo xtask VERB
   demo [CRATE] [OPTIONS]  start local servers, publish, subscribe, cut the
                           connections, and say what was lost; --help for options
   test [CRATE]            run all tests, offline: of one crate or of all
+  test satori-rtm --credentials FILE
+                          run the suite for any service on the one of FILE
+  faults CRATE            run the tests that inject faults, and add them up
   interop [CRATE] [--require NAME,..]
                           run our clients on servers, and our servers under
                           clients, that others wrote
   peers [up|down NAME]    list those; install and start one, or end it
-  bench cent              measure against other clients, in turn; needs a network
+  bench CRATE             measure against other clients, in turn; needs a network
   tidy                    check lengths, manifests, layers, budgets, documents
   ci [JOB]                run the jobs of ci/, or one of them
   package                 make and verify the archives for crates.io
@@ -53,6 +57,7 @@ fn run(context: &Context, verb: Option<&str>, args: &[String]) -> Result<(), Fai
     match verb {
         Some("demo") => demo::run(context, args),
         Some("test") => test::run(context, args),
+        Some("faults") => faults::run(context, args),
         Some("interop") => interop::run(context, args),
         Some("peers") => peers::run(context, args),
         Some("bench") => bench::run(context, args),

@@ -13,6 +13,7 @@ mod blocking;
 mod cancellation;
 mod cli;
 mod closing;
+mod conformance;
 mod faults;
 mod hostile;
 mod kv;

@@ -1,13 +1,14 @@
 //! What holds on any RTM service, over real sockets: the sandbox, or the server
-//! that `SATORI_RTM_URL`, `SATORI_RTM_APPKEY`, `SATORI_RTM_ROLE` and
-//! `SATORI_RTM_ROLE_SECRET` name. Nothing here knows which.
+//! that `SATORI_RTM_URL`, `SATORI_RTM_APPKEY`, `SATORI_RTM_ROLE`,
+//! `SATORI_RTM_ROLE_SECRET` and, if it has one, `SATORI_RTM_RESTRICTED` name. Nothing
+//! here knows which.
 
 use std::{cell::Cell, env, io::Write, net::SocketAddr, time::Duration};
 
 use realtime_sandbox::{
     Action, At, Auditor, Direction, Engine, Faults, Proxy, RtmConfig, RtmServer, Rule, Verdict,
 };
-use satori_rtm::{Client, Config, Delivery, Error, ErrorKind, Subscribe, Subscription};
+use satori_rtm::{Client, Config, Connector, Delivery, Error, ErrorKind, Subscribe, Subscription};
 use serde_json::{Value, json};
 
 use crate::support::within;
@@ -15,10 +16,15 @@ use crate::support::within;
 const MESSAGES: usize = 100;
 
 struct Service {
+    /// `ws://` or `wss://`, as it is given.
+    url: String,
+    /// Where that leads, without TLS.
     address: SocketAddr,
     appkey: String,
     role: String,
     role_secret: String,
+    /// A channel that only the role may use.
+    restricted: Option<String>,
     /// The sandbox, if it is one: it lives as long as this.
     _sandbox: Option<RtmServer>,
 }
@@ -29,12 +35,13 @@ impl Service {
         if let Ok(url) = var("URL") {
             // Whoever runs the suite sees that this is where it ran.
             eprintln!("on {url}");
-            let address = url.trim_start_matches("ws://").trim_end_matches('/');
             return Self {
-                address: address.parse().expect("SATORI_RTM_URL is ws://ADDRESS:PORT"),
+                address: resolved(&url).await,
+                url,
                 appkey: var("APPKEY").unwrap(),
                 role: var("ROLE").unwrap(),
                 role_secret: var("ROLE_SECRET").unwrap(),
+                restricted: var("RESTRICTED").ok(),
                 _sandbox: None,
             };
         }
@@ -45,28 +52,51 @@ impl Service {
             appkey: sandbox.appkey().to_owned(),
             role: sandbox.role().to_owned(),
             role_secret: sandbox.role_secret().to_owned(),
+            restricted: Some(sandbox.restricted_channel().to_owned()),
+            url: sandbox.url(),
             _sandbox: Some(sandbox),
         }
     }
 
-    fn config(&self, address: SocketAddr) -> Config {
-        Config::new(format!("ws://{address}"), &*self.appkey)
-            .role(&*self.role, self.role_secret.as_str())
+    fn config(&self) -> Config {
+        Config::new(&self.url, &*self.appkey).role(&*self.role, self.role_secret.as_str())
     }
 
     async fn connect(&self) -> Client {
-        within(Client::connect(self.config(self.address))).await.unwrap()
+        within(Client::connect(self.config())).await.unwrap()
     }
 
-    /// Connects through a proxy that resets the connection once, in the frame
-    /// that `rule` names.
-    async fn connect_cut(&self, rule: Rule) -> (Client, Proxy) {
+    /// Connects through a proxy that resets the connection once, in the frame of this
+    /// number; under TLS, where no frame is to be seen, about there.
+    async fn connect_cut(&self, direction: Direction, frame: u64) -> (Client, Proxy) {
+        let at = match self.url.starts_with("wss://") {
+            true => At::Byte(6000 + 40 * frame),
+            false => At::Frame(frame),
+        };
         let faults = Faults::default();
-        faults.add(rule);
+        faults.add(Rule::new(direction, at, Action::Reset));
         let proxy = Proxy::tcp(self.address, faults).await.unwrap();
-        let config = self.config(proxy.address().unwrap());
+        let address = proxy.address().unwrap();
+        let config = self.config().connector(Connector::new(move |_| async move {
+            let stream = tokio::net::TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        }));
         (within(Client::connect(config)).await.unwrap(), proxy)
     }
+}
+
+/// The address of a URL's host and port.
+async fn resolved(url: &str) -> SocketAddr {
+    let (scheme, rest) = url.split_once("://").expect("SATORI_RTM_URL is ws:// or wss://");
+    let authority = rest.split('/').next().unwrap();
+    let port = if scheme == "wss" { 443 } else { 80 };
+    let authority = match authority.rsplit_once(':') {
+        Some((_, port)) if port.parse::<u16>().is_ok() => authority.to_owned(),
+        _ => format!("{authority}:{port}"),
+    };
+    let mut found = tokio::net::lookup_host(authority).await.expect("the host has an address");
+    found.next().expect("the host has an address")
 }
 
 /// The last message of a test: whatever came twice has come before it.
@@ -118,8 +148,7 @@ fn report(test: &str, verdict: &Verdict, cuts: u64) {
 #[tokio::test]
 async fn a_subscriber_that_is_cut_off_resumes_where_it_was() {
     let service = Service::new().await;
-    let cut = Rule::new(Direction::ToClient, At::Frame(MESSAGES as u64 / 2), Action::Reset);
-    let (subscriber, proxy) = service.connect_cut(cut).await;
+    let (subscriber, proxy) = service.connect_cut(Direction::ToClient, MESSAGES as u64 / 2).await;
     let publisher = service.connect().await;
     let auditor = Auditor::default();
     let mut live = within(subscriber.subscribe("service-live", Subscribe::new())).await.unwrap();
@@ -140,8 +169,7 @@ async fn a_subscriber_that_is_cut_off_resumes_where_it_was() {
 #[tokio::test]
 async fn a_publisher_that_is_cut_off_sends_again_what_was_not_acknowledged() {
     let service = Service::new().await;
-    let cut = Rule::new(Direction::ToServer, At::Frame(MESSAGES as u64 / 2), Action::Reset);
-    let (publisher, proxy) = service.connect_cut(cut).await;
+    let (publisher, proxy) = service.connect_cut(Direction::ToServer, MESSAGES as u64 / 2).await;
     let subscriber = service.connect().await;
     let auditor = Auditor::default();
     let mut live = within(subscriber.subscribe("service-sent", Subscribe::new())).await.unwrap();
@@ -161,8 +189,7 @@ async fn a_subscriber_cut_off_before_its_first_message_goes_on_or_says_what_it_m
     let service = Service::new().await;
     // Two answers to the authentication, one to the subscription; the fourth is
     // cut, and asked for again.
-    let cut = Rule::new(Direction::ToClient, At::Frame(3), Action::Reset);
-    let (subscriber, proxy) = service.connect_cut(cut).await;
+    let (subscriber, proxy) = service.connect_cut(Direction::ToClient, 3).await;
     let mut quiet = within(subscriber.subscribe("service-quiet", Subscribe::new())).await.unwrap();
     let auditor = Auditor::default();
     auditor.subscribed("subscriber", "service-quiet");
@@ -201,9 +228,27 @@ async fn refused(config: Config) -> Error {
 #[tokio::test]
 async fn strangers_are_refused_by_any_service() {
     let service = Service::new().await;
-    let url = format!("ws://{}", service.address);
-    let error = refused(Config::new(&url, "no-such-appkey")).await;
+    let error = refused(Config::new(&service.url, "no-such-appkey")).await;
     assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, "403"), "{error:?}");
-    let wrong = Config::new(&url, &*service.appkey).role(&*service.role, "not the secret");
+    let wrong = Config::new(&service.url, &*service.appkey).role(&*service.role, "not the secret");
     assert_eq!(refused(wrong).await.kind(), ErrorKind::Refused);
+}
+
+#[tokio::test]
+async fn a_restricted_channel_is_for_its_role_alone() {
+    let service = Service::new().await;
+    let Some(channel) = &service.restricted else {
+        eprintln!("this service has no restricted channel: nothing is tested here");
+        return;
+    };
+    let client = service.connect().await;
+    within(client.publish(channel, &1)).await.unwrap();
+    let stranger = Config::new(&service.url, &*service.appkey);
+    let stranger = within(Client::connect(stranger)).await.unwrap();
+    for error in [
+        within(stranger.publish(channel, &1)).await.unwrap_err(),
+        within(stranger.subscribe(channel, Subscribe::new())).await.unwrap_err(),
+    ] {
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Refused, "authorization_denied"));
+    }
 }

@@ -295,3 +295,104 @@ fn silence_is_found_by_the_original_after_two_minutes() {
     bench.advance(Duration::from_secs(60));
     assert_eq!(bench.core.monitor.state(), State::Waiting);
 }
+
+/// What can happen to a subscription.
+#[derive(Clone, Copy, Debug)]
+enum Happens {
+    Connect,
+    Disconnect,
+    Leave,
+    SubscribeOk,
+    SubscribeError,
+    ChannelError,
+    OutOfSync,
+    UnsubscribeOk,
+    UnsubscribeError,
+}
+
+/// A core whose one subscription is in `phase`, and the id of the request that is out.
+fn in_phase(phase: Phase) -> (Bench, u64) {
+    let mut bench = Bench::reference();
+    if phase == Phase::Unsubscribed {
+        bench.core.stop();
+    }
+    let advanced = Subscribe::new().mode(crate::config::Mode::Advanced);
+    drop(bench.subscribe_as(0, advanced, 'u'));
+    bench.sent();
+    match phase {
+        Phase::Subscribed => bench.answer("subscribe", "ok"),
+        Phase::Unsubscribing => {
+            bench.answer("subscribe", "ok");
+            bench.drop_handle(0);
+            bench.sent();
+        }
+        Phase::Failed => bench.answer("subscribe", "error"),
+        _ => {}
+    }
+    let id = bench.core.next_id.saturating_sub(1);
+    assert_eq!(bench.core.subscriptions["c"].phase, phase);
+    (bench, id)
+}
+
+fn happen(bench: &mut Bench, id: u64, what: Happens) {
+    let mut answer = |what: &str, outcome: &str| {
+        let body = r#"{"position":"1:1","error":"refused","subscription_id":"c"}"#;
+        bench.receive(&format!(r#"{{"action":"rtm/{what}/{outcome}","id":{id},"body":{body}}}"#));
+    };
+    match what {
+        Happens::SubscribeOk => answer("subscribe", "ok"),
+        Happens::SubscribeError => answer("subscribe", "error"),
+        Happens::UnsubscribeOk => answer("unsubscribe", "ok"),
+        Happens::UnsubscribeError => answer("unsubscribe", "error"),
+        Happens::ChannelError => bench.channel_error("maintenance"),
+        Happens::OutOfSync => bench.channel_error("out_of_sync"),
+        Happens::Leave => bench.drop_handle(0),
+        Happens::Disconnect => bench.core.disconnected(bench.now, lost()),
+        Happens::Connect => {
+            bench.core.start(bench.now, 'c');
+            bench.connect();
+        }
+    }
+}
+
+/// Every cell of the table of subscription states (docs/protocols/satori-rtm.md, 11).
+/// Where the original differs: a failed subscription is not tried again, and an error of
+/// a channel that is being left does not take the place of its answer.
+#[test]
+fn every_state_takes_every_event() {
+    use Happens as H;
+    use Phase::{
+        Failed as F, Subscribed as D, Subscribing as S, Unsubscribed as U, Unsubscribing as N,
+    };
+    let states = [U, S, D, N, F];
+    for (what, expected) in [
+        (H::Connect, [Some(S), Some(S), Some(D), Some(N), Some(F)]),
+        (H::Disconnect, [Some(U), Some(U), Some(U), None, Some(F)]),
+        (H::Leave, [None, Some(S), Some(N), Some(N), None]),
+        (H::ChannelError, [Some(U), Some(S), Some(S), Some(N), Some(F)]),
+        (H::OutOfSync, [Some(U), Some(S), Some(F), Some(N), Some(F)]),
+        (H::SubscribeOk, [Some(U), Some(D), Some(D), Some(N), Some(F)]),
+        (H::SubscribeError, [Some(U), Some(F), Some(D), Some(N), Some(F)]),
+        (H::UnsubscribeOk, [Some(U), Some(S), Some(D), None, Some(F)]),
+        (H::UnsubscribeError, [Some(U), Some(S), Some(D), Some(D), Some(F)]),
+    ] {
+        for (state, expected) in states.into_iter().zip(expected) {
+            let (mut bench, id) = in_phase(state);
+            // An answer to another request than the one that is out is a broken
+            // protocol, and the connection goes with it: ask what is asked.
+            let is_answer = matches!(
+                what,
+                H::SubscribeOk | H::SubscribeError | H::UnsubscribeOk | H::UnsubscribeError
+            );
+            let asked = matches!(
+                (state, what),
+                (S, H::SubscribeOk | H::SubscribeError)
+                    | (N, H::UnsubscribeOk | H::UnsubscribeError)
+            );
+            let id = if is_answer && !asked { 7777 } else { id };
+            happen(&mut bench, id, what);
+            let got = bench.core.subscriptions.get("c").map(|sub| sub.phase);
+            assert_eq!(got, expected, "{what:?} in {state:?}");
+        }
+    }
+}
