@@ -253,7 +253,8 @@ impl<T> Reader<T> {
             return Poll::Ready(Some(Received::Dropped(dropped)));
         }
         if let Some(item) = shared.pop() {
-            wake(shared, |s| s.writer.take());
+            // Who writes waits for room, and not for every message that is taken.
+            wake(shared, |s| if s.is_full() { None } else { s.writer.take() });
             return Poll::Ready(Some(Received::Item(item)));
         }
         if shared.closed {

@@ -134,6 +134,7 @@ impl fmt::Display for Transition {
 pub struct Transitions(Reader<Transition>);
 
 impl Transitions {
+    #[cfg(feature = "client")]
     pub(crate) const fn new(reader: Reader<Transition>) -> Self {
         Self(reader)
     }

@@ -9,6 +9,7 @@ use super::{
     Data, Field, Id, Payload, Pdu, Raw, byte_string,
     cursor::{Cursor, Shape, Text, shape},
     json::wrong_protocol,
+    pdu::DATA,
     too_deep,
 };
 use crate::{error::Error, value::Value};
@@ -93,33 +94,45 @@ pub(super) fn pdu(bytes: &[u8]) -> Result<Pdu<'_>, Error> {
 }
 
 fn read_pdu(bytes: &[u8]) -> Option<Pdu<'_>> {
-    let (mut action, mut id, mut body) = (Cow::Borrowed(""), None, None);
+    let (mut action, mut id, mut body, mut data) = (Cow::Borrowed(""), None, None, None);
     let mut cursor = Cursor::new(bytes);
     let mut entries = cursor.map()?;
     while cursor.more(&mut entries)? {
         match &*cursor.text()? {
             "action" => action = cursor.text()?,
             "id" => id = cursor.value::<Option<Id<'_>>>()?,
+            // In one pass, if the action is known by now.
+            "body" if action == DATA && cursor.rest().first().is_some_and(|b| b >> 5 == 5) => {
+                let from = cursor.rest();
+                data = read_data(&mut cursor)?;
+                body = from.get(..from.len() - cursor.rest().len());
+            }
             "body" => body = Some(cursor.item()?).filter(|item| !is_null(item)),
             _ => drop(cursor.item()?),
         }
     }
-    cursor.is_at_end().then_some(Pdu { action, id, body: body.map(Raw::Cbor) })
+    cursor.is_at_end().then_some(Pdu { action, id, body: body.map(Raw::Cbor), data })
 }
 
 pub(super) fn data(bytes: &[u8]) -> Option<Data<'_>> {
+    read_data(&mut Cursor::new(bytes))?
+}
+
+/// Passes a body, and returns what it delivers. Nothing at all can be read after what
+/// is no CBOR; nothing is delivered by what is not whole.
+fn read_data<'a>(cursor: &mut Cursor<'a>) -> Option<Option<Data<'a>>> {
     let (mut id, mut position, mut messages) = (None, None, None);
-    let mut cursor = Cursor::new(bytes);
     let mut entries = cursor.map()?;
     while cursor.more(&mut entries)? {
         match &*cursor.text()? {
             "subscription_id" => id = Some(cursor.text()?),
             "position" => position = cursor.value::<Option<Text<'_>>>()?.map(|Text(text)| text),
-            "messages" => messages = Some(read_list(&mut cursor)?),
+            "messages" => messages = Some(read_list(cursor)?),
             _ => drop(cursor.item()?),
         }
     }
-    Some(Data { subscription_id: id?, position, messages: messages? })
+    let whole = id.zip(messages);
+    Some(whole.map(|(subscription_id, messages)| Data { subscription_id, position, messages }))
 }
 
 pub(super) fn field<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {

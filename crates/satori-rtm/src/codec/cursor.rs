@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_cbor::{Deserializer, de::SliceRead};
 
 use super::DEPTH;
@@ -31,11 +31,17 @@ const TEXT: u8 = 3;
 const LIST: u8 = 4;
 const MAP: u8 = 5;
 const TAG: u8 = 6;
+const SIMPLE: u8 = 7;
 const BREAK: u8 = 0xff;
 
 impl<'a> Cursor<'a> {
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
+    }
+
+    /// What was not read yet.
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     pub(super) const fn is_at_end(&self) -> bool {
@@ -96,11 +102,71 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes one item, and returns its bytes.
+    /// Passes one item, and returns its bytes: without recursion, so that no stack is
+    /// too small for it.
     pub(super) fn item(&mut self) -> Option<&'a [u8]> {
         let all = self.rest;
-        let IgnoredAny = self.value()?;
-        all.get(..all.len() - self.rest.len())
+        let mut levels: Vec<Items> = Vec::new();
+        loop {
+            if let Some(inner) = self.pass_head()? {
+                // As deep as the library reads.
+                if levels.len() >= DEPTH - 1 {
+                    return None;
+                }
+                levels.push(inner);
+            }
+            // What was passed may have been the last of its level, and of those around.
+            loop {
+                let Some(level) = levels.last_mut() else {
+                    return all.get(..all.len() - self.rest.len());
+                };
+                if self.more(level)? {
+                    break;
+                }
+                levels.pop();
+            }
+        }
+    }
+
+    /// Passes a head and what belongs to it; returns what is inside, if there is
+    /// something.
+    fn pass_head(&mut self) -> Option<Option<Items>> {
+        let first = *self.rest.first()?;
+        let Head { major, argument } = self.head()?;
+        match (major, argument) {
+            (BYTES | TEXT, argument) => self.pass_string(major, argument).map(|()| None),
+            (LIST, argument) => Some(Some(Items(argument))),
+            (MAP, Some(entries)) => Some(Some(Items(Some(entries.checked_mul(2)?)))),
+            // Keys and values alternate until the break; one without the other is found
+            // by whoever decodes.
+            (MAP, None) => Some(Some(Items(None))),
+            (TAG, Some(_)) => Some(Some(Items(Some(1)))),
+            (0 | 1, Some(_)) => Some(None),
+            // False, true, null, undefined, and numbers with a fraction.
+            (SIMPLE, Some(_)) if matches!(first & 31, 20..=23 | 25..=27) => Some(None),
+            _ => None,
+        }
+    }
+
+    fn pass_string(&mut self, major: u8, length: Option<u64>) -> Option<()> {
+        if let Some(length) = length {
+            let (bytes, rest) = self.rest.split_at_checked(usize::try_from(length).ok()?)?;
+            if major == TEXT {
+                std::str::from_utf8(bytes).ok()?;
+            }
+            self.rest = rest;
+            return Some(());
+        }
+        // Pieces of told length, of the same kind.
+        let mut pieces = Items(None);
+        while self.more(&mut pieces)? {
+            let head = self.head()?;
+            if head.major != major || head.argument.is_none() {
+                return None;
+            }
+            self.pass_string(major, head.argument)?;
+        }
+        Some(())
     }
 
     fn head(&mut self) -> Option<Head> {

@@ -9,7 +9,7 @@ use serde_json::{
     value::RawValue,
 };
 
-use super::{DEPTH, Data, Field, Id, Payload, Pdu, Raw, byte_string, quoted, too_deep};
+use super::{DEPTH, Data, Field, Id, Payload, Pdu, Raw, byte_string, pdu::DATA, quoted, too_deep};
 use crate::{error::Error, value::NO_BYTES};
 
 pub(super) fn message<T: Serialize + ?Sized>(message: &T) -> Result<String, Error> {
@@ -100,7 +100,18 @@ pub(super) fn write_pdu(action: &str, id: Option<u64>, body: &str) -> String {
     }
 }
 
+/// How a delivery begins that is written without spaces, action first: most are.
+const DELIVERY: &str = r#"{"action":"rtm/subscription/data","body":"#;
+
 pub(super) fn pdu(text: &str) -> Result<Pdu<'_>, Error> {
+    // In one pass, if it is nothing but that.
+    let body = text.strip_prefix(DELIVERY).and_then(|rest| rest.strip_suffix('}'));
+    if let Some(body) = body
+        && let Some(data) = data(body)
+    {
+        let (action, body) = (Cow::Borrowed(DATA), Some(Raw::Json(body)));
+        return Ok(Pdu { action, id: None, body, data: Some(data) });
+    }
     #[derive(Deserialize)]
     struct Envelope<'a> {
         #[serde(borrow, default)]
@@ -114,7 +125,7 @@ pub(super) fn pdu(text: &str) -> Result<Pdu<'_>, Error> {
     let Envelope { action, id, body } =
         envelope.ok_or_else(|| Error::protocol("invalid_json", text))?;
     let body = body.map(|body| Raw::Json(body.get()));
-    Pdu { action, id, body }.checked(|| text.to_owned())
+    Pdu { action, id, body, data: None }.checked(|| text.to_owned())
 }
 
 pub(super) fn data(text: &str) -> Option<Data<'_>> {

@@ -13,7 +13,12 @@ pub(crate) struct Pdu<'a> {
     pub(crate) action: Cow<'a, str>,
     pub(crate) id: Option<Id<'a>>,
     pub(crate) body: Option<Raw<'a>>,
+    /// The body of a delivery, where it was read on the way.
+    pub(super) data: Option<Data<'a>>,
 }
+
+/// The action of a delivery.
+pub(super) const DATA: &str = "rtm/subscription/data";
 
 /// An id comes back with the type it was sent with; ours are numbers, and a
 /// text can only answer somebody else's request.
@@ -57,7 +62,10 @@ impl<'a> Pdu<'a> {
     }
 
     /// Reads the body of a delivery.
-    pub(crate) fn data(&self) -> Result<Data<'a>, Error> {
+    pub(crate) fn data(&mut self) -> Result<Data<'a>, Error> {
+        if let Some(data) = self.data.take() {
+            return Ok(data);
+        }
         let data = match self.body {
             Some(Raw::Json(text)) => json::data(text),
             Some(Raw::Cbor(bytes)) => cbor::data(bytes),

@@ -57,7 +57,7 @@ fn cbor_answers_are_read_from_the_vectors_of_the_protocol() {
          6f6e6d313730303030303030303a3433686d6573736167657385f622fb400400000000000062c3a941016f
          737562736372697074696f6e5f696465666c656574",
     );
-    let pdu = Protocol::Cbor.pdu(Input::Binary(&data)).unwrap();
+    let mut pdu = Protocol::Cbor.pdu(Input::Binary(&data)).unwrap();
     let data = pdu.data().unwrap();
     assert_eq!(
         (&*data.subscription_id, data.position.as_deref()),
@@ -87,6 +87,29 @@ fn json_answers_have_ids_of_both_types_and_may_have_no_body() {
     let pdu = read(r#"{"id":"a","body":{},"action":"x\u002fok","more":[]}"#);
     assert!(matches!(pdu.id, Some(Id::Text(_))));
     assert_eq!(pdu.action, "x/ok");
+}
+
+/// However it is written: in one pass, and in two.
+#[test]
+fn a_delivery_is_the_same_in_any_order_of_its_fields() {
+    let body = r#"{"position":"1:2","messages":[1,{"a":"}"}],"subscription_id":"c"}"#;
+    let action = r#""action":"rtm/subscription/data""#;
+    for text in [
+        format!("{{{action},\"body\":{body}}}"),
+        format!("{{ {action}, \"body\": {body} }}"),
+        format!("{{\"body\":{body},{action}}}"),
+        format!("{{{action},\"body\":{body},\"more\":{{}}}}"),
+    ] {
+        let mut pdu = Protocol::Json.pdu(Input::Text(&text)).unwrap();
+        let data = pdu.data().unwrap();
+        assert_eq!(data.messages, [Raw::Json("1"), Raw::Json("{\"a\":\"}\"}")], "{text}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let bytes = cbor(&value);
+        let mut pdu = Protocol::Cbor.pdu(Input::Binary(&bytes)).unwrap();
+        let data = pdu.data().unwrap();
+        assert_eq!((&*data.subscription_id, data.messages.len()), ("c", 2), "{text}");
+        assert_eq!(data.position.as_deref(), Some("1:2"));
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! satori-rtm-bench               all; RTM_PYTHON is an interpreter that has the SDK,
 //!                                RTM_NODE_PATH a folder of npm packages
 //! satori-rtm-bench server        the sandbox alone; prints its port and appkey
+//! satori-rtm-bench ours ROW N    one row of ours alone, N times, for a profile
 //! ```
 
 #![forbid(unsafe_code)]
@@ -96,11 +97,21 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["server"] => server::run(),
+        ["ours", at, times] => alone(&Server::start(), at, times),
         [] => measure(&Server::start()),
         _ => {
-            eprintln!("satori-rtm-bench [server]");
+            eprintln!("satori-rtm-bench [server | ours ROW N]");
             std::process::exit(2);
         }
+    }
+}
+
+/// One row of ours alone, for a profile.
+fn alone(server: &Server, at: &str, times: &str) {
+    let (at, times) = (at.parse().unwrap_or(0), times.parse().unwrap_or(1));
+    let work = *works().get(at).expect("a row");
+    for _ in 0..times {
+        println!("{}: {:.0}", work.name(), ours::run(server, work, work.ours));
     }
 }
 

@@ -30,7 +30,7 @@ impl<R> Core<R> {
 
     /// An error here is the service's: the connection is given up.
     fn dispatch(&mut self, now: Instant, input: Input<'_>) -> Result<(), Error> {
-        let pdu = self.config.protocol.pdu(input)?;
+        let mut pdu = self.config.protocol.pdu(input)?;
         match pdu.action.as_ref() {
             "rtm/subscription/data" => self.subscription_data(pdu.data()?),
             "rtm/subscription/error" => self.subscription_error(&pdu.body()?),
