@@ -81,7 +81,7 @@ impl Message {
     /// Returns the message as JSON text, in which numbers keep every digit; nothing
     /// if it came as CBOR.
     #[must_use]
-    pub const fn as_json(&self) -> Option<&str> {
+    pub fn as_json(&self) -> Option<&str> {
         match &self.payload {
             Payload::Json(text) => Some(text),
             Payload::Cbor(_) => None,
@@ -90,7 +90,7 @@ impl Message {
 
     /// Returns the message as CBOR; nothing if it came as JSON.
     #[must_use]
-    pub const fn as_cbor(&self) -> Option<&[u8]> {
+    pub fn as_cbor(&self) -> Option<&[u8]> {
         match &self.payload {
             Payload::Cbor(bytes) => Some(bytes),
             Payload::Json(_) => None,

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::{
-    Data, Field, Id, Payload, Pdu, Raw, byte_string,
+    Data, Field, Id, Payload, Pdu, Raw, about, byte_string,
     cursor::{Cursor, Shape, Text, shape},
     json::wrong_protocol,
     pdu::DATA,
@@ -32,7 +32,7 @@ pub(super) fn message<T: Serialize + ?Sized>(message: &T) -> Result<Vec<u8>, Err
 }
 
 pub(super) fn body(fields: &[(&str, Field<'_>)]) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::with_capacity(64);
+    let mut bytes = Vec::with_capacity(about(fields));
     head(&mut bytes, 5, fields.len() as u64);
     for (name, field) in fields {
         text(&mut bytes, name);

@@ -9,7 +9,9 @@ use serde_json::{
     value::RawValue,
 };
 
-use super::{DEPTH, Data, Field, Id, Payload, Pdu, Raw, byte_string, pdu::DATA, quoted, too_deep};
+use super::{
+    DEPTH, Data, Field, Id, Payload, Pdu, Raw, about, byte_string, pdu::DATA, quoted, too_deep,
+};
 use crate::{error::Error, value::NO_BYTES};
 
 pub(super) fn message<T: Serialize + ?Sized>(message: &T) -> Result<String, Error> {
@@ -67,15 +69,14 @@ impl Formatter for &mut Strict {
 }
 
 pub(super) fn body(fields: &[(&str, Field<'_>)]) -> Result<String, Error> {
-    let mut text = String::from("{");
+    let mut text = String::with_capacity(about(fields));
+    text.push('{');
     for (n, (name, field)) in fields.iter().enumerate() {
-        text.push_str(if n == 0 { "\"" } else { ",\"" });
-        // The names are the protocol's, or a caller's: any text.
-        let quoted_name = quoted(name);
-        text.push_str(quoted_name.get(1..).unwrap_or_default());
+        text.push_str(if n == 0 { "" } else { "," });
+        push_quoted(&mut text, name);
         text.push(':');
         match field {
-            Field::Text(value) => text.push_str(&quoted(value)),
+            Field::Text(value) => push_quoted(&mut text, value),
             Field::Number(value) => text.push_str(&value.to_string()),
             Field::Flag(value) => text.push_str(&value.to_string()),
             Field::Value(value) => text.push_str(&message(value)?),
@@ -87,17 +88,35 @@ pub(super) fn body(fields: &[(&str, Field<'_>)]) -> Result<String, Error> {
     Ok(text)
 }
 
+/// Writes a text; most need no escapes.
+fn push_quoted(to: &mut String, text: &str) {
+    match text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        true => to.push_str(&quoted(text)),
+        false => {
+            to.push('"');
+            to.push_str(text);
+            to.push('"');
+        }
+    }
+}
+
 /// A message is written by the client that sends it, so this is never seen.
 pub(super) fn wrong_protocol() -> Error {
     Error::misuse("encode", "the message is written for the other protocol")
 }
 
 pub(super) fn write_pdu(action: &str, id: Option<u64>, body: &str) -> String {
-    let action = quoted(action);
-    match id {
-        Some(id) => format!(r#"{{"action":{action},"id":{id},"body":{body}}}"#),
-        None => format!(r#"{{"action":{action},"body":{body}}}"#),
+    let mut text = String::with_capacity(body.len() + action.len() + 56);
+    text.push_str(r#"{"action":"#);
+    push_quoted(&mut text, action);
+    if let Some(id) = id {
+        text.push_str(r#","id":"#);
+        text.push_str(&id.to_string());
     }
+    text.push_str(r#","body":"#);
+    text.push_str(body);
+    text.push('}');
+    text
 }
 
 /// How a delivery begins that is written without spaces, action first: most are.

@@ -41,8 +41,8 @@ pub enum Protocol {
 /// A message, or the body of a PDU, that is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Payload {
-    Json(Box<str>),
-    Cbor(Box<[u8]>),
+    Json(String),
+    Cbor(Vec<u8>),
 }
 
 /// The same, lent.
@@ -66,16 +66,16 @@ impl Protocol {
     /// Writes a message: in the caller's task, so that later changes are not seen.
     pub(crate) fn message<T: Serialize + ?Sized>(self, message: &T) -> Result<Payload, Error> {
         match self {
-            Self::Json => json::message(message).map(|text| Payload::Json(text.into())),
-            Self::Cbor => cbor::message(message).map(|bytes| Payload::Cbor(bytes.into())),
+            Self::Json => json::message(message).map(Payload::Json),
+            Self::Cbor => cbor::message(message).map(Payload::Cbor),
         }
     }
 
     /// Writes a body: a map of `fields`, in this order.
     pub(crate) fn body(self, fields: &[(&str, Field<'_>)]) -> Result<Payload, Error> {
         match self {
-            Self::Json => json::body(fields).map(|text| Payload::Json(text.into())),
-            Self::Cbor => cbor::body(fields).map(|bytes| Payload::Cbor(bytes.into())),
+            Self::Json => json::body(fields).map(Payload::Json),
+            Self::Cbor => cbor::body(fields).map(Payload::Cbor),
         }
     }
 
@@ -115,8 +115,8 @@ impl Payload {
 impl<'a> Raw<'a> {
     pub(crate) fn to_payload(self) -> Payload {
         match self {
-            Self::Json(text) => Payload::Json(text.into()),
-            Self::Cbor(bytes) => Payload::Cbor(bytes.into()),
+            Self::Json(text) => Payload::Json(text.to_owned()),
+            Self::Cbor(bytes) => Payload::Cbor(bytes.to_owned()),
         }
     }
 
@@ -158,6 +158,16 @@ impl<'a> Raw<'a> {
 pub(crate) fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, Error> {
     let bytes = cbor::message(value)?;
     Raw::Cbor(&bytes).decode().map_err(|e| Error::misuse("encode", e))
+}
+
+/// About how many bytes a body of `fields` takes.
+fn about(fields: &[(&str, Field<'_>)]) -> usize {
+    let length = |(name, field): &(&str, Field<'_>)| match field {
+        Field::Text(text) => name.len() + text.len() + 8,
+        Field::Message(message) => name.len() + message.len() + 8,
+        _ => name.len() + 32,
+    };
+    8 + fields.iter().map(length).sum::<usize>()
 }
 
 /// A text as JSON has it.

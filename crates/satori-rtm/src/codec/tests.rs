@@ -16,7 +16,7 @@ fn hex(text: &str) -> Vec<u8> {
 
 fn cbor(value: &Value) -> Vec<u8> {
     match Protocol::Cbor.message(value).unwrap() {
-        Payload::Cbor(bytes) => bytes.into(),
+        Payload::Cbor(bytes) => bytes,
         Payload::Json(_) => panic!("not CBOR"),
     }
 }

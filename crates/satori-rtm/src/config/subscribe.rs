@@ -271,7 +271,7 @@ mod tests {
     fn body(options: &Subscribe, tracked: Option<&str>) -> String {
         let tracked = tracked.map(Position::from);
         match options.body(Protocol::Json, "fleet", tracked.as_ref(), false) {
-            Ok(Payload::Json(text)) => text.into(),
+            Ok(Payload::Json(text)) => text,
             other => panic!("{other:?}"),
         }
     }
