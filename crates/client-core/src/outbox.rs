@@ -150,6 +150,15 @@ impl<T> Outbox<T> {
             && bytes <= self.limits.max_bytes.saturating_sub(self.bytes)
     }
 
+    /// Returns whether an entry of `bytes` payload bytes would be taken if nothing
+    /// waited.
+    #[must_use]
+    pub fn would_have_room(&self, bytes: usize) -> bool {
+        let flying: usize = self.entries.range(..self.cursor).map(|(_, entry)| entry.bytes).sum();
+        self.in_flight < self.limits.max_messages
+            && bytes <= self.limits.max_bytes.saturating_sub(flying)
+    }
+
     /// Returns an entry.
     pub fn get_mut(&mut self, token: Token) -> Option<&mut T> {
         self.entries.get_mut(&token.0).map(|entry| &mut entry.item)

@@ -37,6 +37,12 @@ use crate::{proto::role_secret_hash, value::Value};
 pub trait AuthDelegate: Send + Sync + 'static {
     /// Begins an exchange.
     fn start(&self) -> AuthStep;
+
+    /// Returns what this delegate is called: of those of one name that succeed, the last
+    /// is remembered for later connections. By default the name of the type.
+    fn name(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
 }
 
 /// What comes next, given the answer to what came before.
@@ -171,6 +177,11 @@ impl AuthDelegate for RoleSecret {
         let data = Value::from([("role", Value::from(self.role.as_str()))]);
         let secret = self.secret.clone();
         AuthStep::handshake("role_secret", data, move |reply| Self::answer(&secret, reply))
+    }
+
+    /// Its method and the role.
+    fn name(&self) -> String {
+        format!("role_secret {}", self.role)
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     delivery::{Delivery, Position},
     error::Error,
     options::Options,
+    value::Value,
 };
 
 /// A client whose calls wait for their answers, for programs without a runtime: it
@@ -201,7 +202,47 @@ impl BlockingClient {
     /// As [`Client::subscribe`].
     pub fn subscribe(&self, id: &str, options: Subscribe) -> Result<BlockingSubscription, Error> {
         let subscription = self.block_on(self.client.subscribe(id, options))??;
-        Ok(BlockingSubscription { subscription, runtime: Arc::clone(&self.runtime) })
+        let (client, runtime) = (self.client.clone(), Arc::clone(&self.runtime));
+        Ok(BlockingSubscription { subscription, _client: client, runtime })
+    }
+
+    /// As [`Client::write_unacknowledged`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::write_unacknowledged`].
+    pub fn write_unacknowledged<M>(&self, channel: &str, message: &M) -> Result<(), Error>
+    where
+        M: Serialize + ?Sized,
+    {
+        self.block_on(self.client.write_unacknowledged(channel, message))?
+    }
+
+    /// As [`Client::delete_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::delete_with`].
+    pub fn delete_with(&self, channel: &str, options: Options) -> Result<Answer, Error> {
+        self.block_on(self.client.delete_with(channel, options))?
+    }
+
+    /// As [`Client::delete_unacknowledged`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::delete_unacknowledged`].
+    pub fn delete_unacknowledged(&self, channel: &str) -> Result<(), Error> {
+        self.block_on(self.client.delete_unacknowledged(channel))?
+    }
+
+    /// As [`Client::action`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::action`].
+    pub fn action(&self, action: &str, body: &Value) -> Result<Answer, Error> {
+        self.block_on(self.client.action(action, body))?
     }
 
     /// As [`Client::close`]; nothing inside a runtime.
@@ -240,6 +281,8 @@ fn in_runtime(_: InsideRuntime) -> Error {
 #[derive(Debug)]
 pub struct BlockingSubscription {
     subscription: Subscription,
+    /// The connection lives as long as somebody subscribes.
+    _client: Client,
     runtime: Arc<OwnRuntime>,
 }
 

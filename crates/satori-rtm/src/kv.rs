@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     answer::Answer,
     codec::{Payload, Protocol, Raw},
-    config::base,
+    config::{base, check_appkey},
     delivery::Position,
     error::{Error, Refusal},
 };
@@ -106,6 +106,7 @@ impl Kv {
     ///
     /// [`Error::Config`] naming an option that cannot be used.
     pub fn new(config: KvConfig) -> Result<Self, Error> {
+        check_appkey(&config.appkey)?;
         let base = base(&config.endpoint)?.replacen("ws", "http", 1);
         #[cfg(feature = "tls")]
         let http = BlockingHttp::with_tls(&base, USER_AGENT, MAX_BODY, &config.tls);
@@ -192,8 +193,10 @@ impl Kv {
             HttpError::Network { is_sent: true, source, .. } => {
                 Error::transport(std::io::Error::other(source))
             }
-            HttpError::Network { is_sent: false, source, .. } => {
-                let error = ConnectError::new(ConnectStep::Tcp, &self.base);
+            HttpError::Network { is_sent: false, source, hint } => {
+                // Only TLS has a hint of its own.
+                let step = if hint.is_some() { ConnectStep::Tls } else { ConnectStep::Tcp };
+                let error = ConnectError::new(step, &self.base);
                 Error::Connect(error.because(std::io::Error::other(source)))
             }
             HttpError::TooLong => Error::protocol("invalid_json", "an answer of more than 2 MiB"),

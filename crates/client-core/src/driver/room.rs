@@ -25,10 +25,12 @@ pub struct Place {
 }
 
 impl Room {
-    /// An empty outbox. Bounds over 1 GiB are taken as that.
+    /// An empty outbox. Bounds over what a semaphore counts are taken as
+    /// that.
     #[must_use]
     pub fn new(limits: OutboxLimits) -> Self {
-        let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.min(1 << 30)));
+        let semaphore =
+            |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
         Self { messages: semaphore(limits.max_messages), bytes: semaphore(limits.max_bytes) }
     }
 

@@ -16,7 +16,8 @@ impl Client {
     /// `Ok` means that the service stored the message, and where; it says
     /// nothing about subscribers. A message whose acknowledgement is lost with
     /// the connection is sent again: it may then be stored twice. Calls from
-    /// one clone are sent in call order. Some servers name no position.
+    /// one clone are sent in call order. Some servers name no position. In JSON, which
+    /// has no `NaN` and no infinities, those become `null`.
     ///
     /// # Wire
     ///
@@ -32,8 +33,8 @@ impl Client {
     /// - [`Error::Full`] if the outbox is full, [`Error::Dropped`] if a newer request
     ///   took its place; see [`Config::outbox_overflow`].
     /// - [`Error::Misuse`] with code `encode` if `message` cannot be written,
-    ///   `byte_string` if it holds one where none may be, or `message_too_big` if it
-    ///   is over [`Config::max_publish_bytes`].
+    ///   `byte_string` if it holds one where none may be (as a key in JSON: `encode`), or
+    ///   `message_too_big` if it is over [`Config::max_publish_bytes`].
     /// - [`Error::Closed`] if the client is closed.
     ///
     /// # Cancel safety

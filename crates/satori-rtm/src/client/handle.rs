@@ -78,6 +78,7 @@ pub struct Client {
 struct Settings {
     protocol: Protocol,
     max_publish_bytes: usize,
+    max_outbox_bytes: usize,
     request_timeout: Duration,
     /// Where calls wait for room, if they do.
     room: Option<Room>,
@@ -102,6 +103,7 @@ impl Client {
         let settings = Settings {
             protocol: config.protocol,
             max_publish_bytes: config.max_publish_bytes,
+            max_outbox_bytes: config.outbox.max_bytes,
             request_timeout: config.request_timeout,
             room: (config.outbox_overflow == Overflow::Block).then(|| Room::new(config.outbox)),
         };
@@ -120,14 +122,13 @@ impl Client {
     ///
     /// - as [`new`](Self::new) and [`start`](Self::start): what the service has against
     ///   a role is [`Error::Auth`].
-    /// - [`Error::Timeout`] after [`Config::first_connect_timeout`], if failed attempts
-    ///   are [repeated](Config::retry_first_connect).
+    /// - [`Error::Timeout`] after [`Config::first_connect_timeout`].
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: dropped before it is ready, the attempt is given up.
     pub async fn connect(config: Config) -> Result<Self, Error> {
-        let limit = config.first_connect_timeout.max(config.connect_timeout);
+        let limit = config.first_connect_timeout;
         let client = Self::new(config)?;
         tokio::time::timeout(limit, client.start()).await.map_err(|_| Error::Timeout)??;
         Ok(client)
@@ -279,6 +280,11 @@ impl Client {
             return Err(Error::misuse("message_too_big", reason));
         }
         let Some(room) = room else { return Ok(request) };
+        if request.bytes() > self.settings.max_outbox_bytes {
+            let reason =
+                format!("a request of {} bytes is over the outbox's bound", request.bytes());
+            return Err(Error::misuse("message_too_big", reason));
+        }
         let place = room.reserve(request.bytes(), *request_timeout).await;
         place.map(|place| request.holding(place)).map_err(|_| Error::Full)
     }

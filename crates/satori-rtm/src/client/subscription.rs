@@ -67,8 +67,10 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`] after [`Config::request_timeout`]; the subscription
-    /// ends all the same.
+    /// - [`Error::Timeout`] after [`Config::request_timeout`]; the subscription
+    ///   ends all the same.
+    /// - [`Error::Refused`] if the service refuses; what it goes on delivering is thrown
+    ///   away, and the next subscription of that id asks it once more.
     ///
     /// # Cancel safety
     ///
@@ -84,21 +86,23 @@ impl Subscription {
         }
     }
 
-    /// Asks the service for other options while messages go on coming: another filter
-    /// or period, another starting point. Until this is `Ok` they come by the old
-    /// options. The inbox stays as it is.
+    /// Asks the service for other options on the fly: another filter or period, another
+    /// starting point. The subscription is left, and made again from where it was left:
+    /// nothing comes twice, and nothing is missed. The inbox stays as it is.
     ///
     /// # Wire
     ///
-    /// `rtm/subscribe` with `force` (docs/protocols/satori-rtm.md, 3.5).
+    /// `rtm/unsubscribe`, then `rtm/subscribe` with `force` (docs/protocols/satori-rtm.md,
+    /// 3.5 and 3.7).
     ///
     /// # Errors
     ///
     /// The subscription goes on as it was, after:
     ///
     /// - [`Error::Refused`] with the service's code, e.g. `invalid_filter`.
-    /// - [`Error::Timeout`] after [`Config::request_timeout`], and the error with which
-    ///   the connection was lost meanwhile.
+    /// - the error with which the connection was lost meanwhile.
+    /// - [`Error::Timeout`] after [`Config::request_timeout`]; what was asked for by then
+    ///   may still come about.
     /// - [`Error::Misuse`] with code `already_changing` while another change is under
     ///   way.
     /// - [`Error::Closed`] if the subscription has ended.

@@ -12,6 +12,8 @@ use super::DEPTH;
 #[derive(Debug)]
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],
+    /// The lists and maps around what is passed; kept, so that a message costs none.
+    levels: Vec<Items>,
 }
 
 /// What a head announces (RFC 8949, 3).
@@ -26,6 +28,9 @@ struct Head {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Items(Option<u64>);
 
+/// How deep an item may be that is passed.
+const PASSED: usize = 10_000;
+
 const BYTES: u8 = 2;
 const TEXT: u8 = 3;
 const LIST: u8 = 4;
@@ -36,7 +41,7 @@ const BREAK: u8 = 0xff;
 
 impl<'a> Cursor<'a> {
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, levels: Vec::new() }
     }
 
     /// What was not read yet.
@@ -106,24 +111,25 @@ impl<'a> Cursor<'a> {
     /// too small for it.
     pub(super) fn item(&mut self) -> Option<&'a [u8]> {
         let all = self.rest;
-        let mut levels: Vec<Items> = Vec::new();
+        self.levels.clear();
         loop {
             if let Some(inner) = self.pass_head()? {
-                // As deep as the library reads.
-                if levels.len() >= DEPTH - 1 {
+                // What is too deep for whoever decodes it is his to find: it costs nobody
+                // the connection.
+                if self.levels.len() >= PASSED {
                     return None;
                 }
-                levels.push(inner);
+                self.levels.push(inner);
             }
             // What was passed may have been the last of its level, and of those around.
             loop {
-                let Some(level) = levels.last_mut() else {
+                let Some(mut level) = self.levels.pop() else {
                     return all.get(..all.len() - self.rest.len());
                 };
-                if self.more(level)? {
+                if self.more(&mut level)? {
+                    self.levels.push(level);
                     break;
                 }
-                levels.pop();
             }
         }
     }

@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::pdu::{Data, Id, Pdu};
 use crate::{error::Error, value::Value};
 
-/// How deep lists and maps may lie in each other.
-const DEPTH: usize = 128;
+/// How deep lists and maps may lie in each other: as deep as both libraries read.
+const DEPTH: usize = 127;
 
 /// How messages are written: the protocols of the original's clients.
 ///

@@ -249,8 +249,8 @@ fn what_is_sent_has_told_lengths() {
 fn what_is_nested_too_deep_is_refused_in_both() {
     let nested = |depth| (1..depth).fold(Value::List(vec![]), |inner, _| Value::List(vec![inner]));
     for protocol in [Protocol::Json, Protocol::Cbor] {
-        protocol.message(&nested(128)).unwrap();
-        let error = protocol.message(&nested(129)).unwrap_err();
+        protocol.message(&nested(127)).unwrap();
+        let error = protocol.message(&nested(128)).unwrap_err();
         assert_eq!(error.code(), "encode", "{protocol:?}");
     }
 }

@@ -99,10 +99,11 @@ impl Config {
     /// | one attempt to connect | 300 s | 10 s |
     /// | ping after silence, and patience | 60 s and 60 s | 20 s and 10 s |
     /// | a request | 60 s | 10 s |
-    /// | outbox | 1,000 requests, drops the oldest | 1,024 and 8 MiB, refuses |
-    /// | in flight | 20,000 | 128 |
+    /// | outbox | 1,000 requests, drops the oldest that was not sent | 1,024 and 8 MiB, refuses |
     ///
     /// A request that is dropped is told all the same, which the original does not do.
+    /// Where it slows down at 20,000 requests without an answer, this refuses at 1,000.
+    /// Its 10 s for a role on later connections are 20 s here.
     ///
     /// Wire: docs/protocols/satori-rtm.md, 10, 13 and 14.
     ///
@@ -125,7 +126,7 @@ impl Config {
             .connect_timeout(Duration::from_secs(300))
             .heartbeat(minute, minute)
             .request_timeout(minute)
-            .outbox(OutboxLimits::default().max_messages(1000).max_bytes(64 << 20).window(20_000))
+            .outbox(OutboxLimits::default().max_messages(1000).max_bytes(64 << 20).window(1000))
             .outbox_overflow(Overflow::DropOldest)
     }
 
@@ -183,7 +184,7 @@ impl Config {
     }
 
     /// Sets how long [`Client::connect`](crate::Client::connect) waits for the first
-    /// connection over all attempts, if they are
+    /// connection, over all attempts if they are
     /// [repeated](Self::retry_first_connect). Default 70 s; 1 ms to 1 h.
     #[must_use]
     pub const fn first_connect_timeout(mut self, timeout: Duration) -> Self {
@@ -191,8 +192,9 @@ impl Config {
         self
     }
 
-    /// Sets the deadline of one exchange of authentication, on top of that of the
-    /// attempt to connect. Default 20 s; 1 ms to 1 h.
+    /// Sets the deadline of one exchange of authentication. On a new connection that of
+    /// the attempt to connect counts as well, and the earlier one ends it. Default 20 s;
+    /// 1 ms to 1 h.
     #[must_use]
     pub const fn auth_timeout(mut self, timeout: Duration) -> Self {
         self.auth_timeout = timeout;
@@ -236,7 +238,8 @@ impl Config {
 
     /// Sets what happens to a request for which the outbox has no room. Default
     /// [`Overflow::Error`]: the call fails with [`Error::Full`]. [`Overflow::Block`]: the
-    /// call waits for room, at most [`request_timeout`](Self::request_timeout).
+    /// call waits for room, at most [`request_timeout`](Self::request_timeout), and then
+    /// as long for its answer.
     /// [`Overflow::DropOldest`]: the request that has waited longest and was not sent
     /// makes room, and fails with [`Error::Dropped`].
     #[must_use]
@@ -387,12 +390,17 @@ impl Config {
         if self.outbox.max_messages.max(self.outbox.max_bytes) > 1 << 30 {
             return Err(Error::config("outbox", "takes at most 1 GiB"));
         }
-        if self.appkey.is_empty()
-            || !self.appkey.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
-        {
-            return Err(Error::config("appkey", "takes letters, digits and -_.~"));
-        }
+        check_appkey(&self.appkey)?;
         Ok(format!("{}/v2?appkey={}", base(&self.endpoint)?, self.appkey))
+    }
+}
+
+/// What can stand in a URL as it is.
+pub(crate) fn check_appkey(appkey: &str) -> Result<(), Error> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
+    match !appkey.is_empty() && appkey.bytes().all(is_plain) {
+        true => Ok(()),
+        false => Err(Error::config("appkey", "takes letters, digits and -_.~")),
     }
 }
 

@@ -38,23 +38,30 @@ pub(super) struct Sub<R> {
     pub(super) out: Option<Writer<Delivery>>,
     pub(super) subscribing: Option<Waiter<R>>,
     pub(super) unsubscribing: Option<Waiter<R>>,
-    /// Other options, until the service has accepted or refused them.
-    pub(super) change: Option<Change<R>>,
+    /// Other options that are wanted, until they are asked for.
+    pub(super) change: Option<Subscribe>,
+    /// Who waits for them.
+    pub(super) changing: Option<Waiter<R>>,
+    pub(super) swap: Swap,
     /// A new subscription that waits for this one to be gone.
     pub(super) next: Option<Box<Self>>,
-    /// When the answer to what was asked of the service is overdue.
-    pub(super) overdue: Option<Instant>,
+}
+
+/// A change of options on the fly: the subscription is left, and made again with the
+/// others from where it was left, so that nothing comes twice and nothing is missed.
+#[derive(Debug, Default)]
+pub(super) enum Swap {
+    #[default]
+    None,
+    /// Asked to be left.
+    Leaving,
+    /// Left, and asked for with these options.
+    Joining(Box<Subscribe>),
 }
 
 /// What a message holds besides its bytes: its place in the inbox, which may be one of
 /// twice as many as are used.
 const HELD: usize = 2 * (size_of::<Delivery>() + 16);
-
-#[derive(Debug)]
-pub(super) struct Change<R> {
-    pub(super) options: Subscribe,
-    pub(super) waiter: Waiter<R>,
-}
 
 #[derive(Debug)]
 pub(super) struct Waiter<R> {
@@ -83,8 +90,9 @@ impl<R> Sub<R> {
             subscribing: None,
             unsubscribing: None,
             change: None,
+            changing: None,
+            swap: Swap::None,
             next: None,
-            overdue: None,
         }
     }
 
@@ -104,6 +112,9 @@ impl<R> Sub<R> {
     pub(super) fn accepted(&mut self, position: Option<Position>) -> Option<Waiter<R>> {
         self.started = true;
         self.options.started();
+        if !self.options.mode.tracks() {
+            self.position = None;
+        }
         self.track(position);
         self.subscribing.take()
     }

@@ -52,7 +52,7 @@ impl Value {
     ///
     /// # Errors
     ///
-    /// [`Error::Misuse`] with code `byte_key` if a byte string is the key of a map,
+    /// [`Error::Misuse`] with code `byte_string` if a byte string is the key of a map,
     /// or `encode` if `value` cannot be serialised.
     ///
     /// # Examples

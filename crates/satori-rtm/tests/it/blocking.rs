@@ -49,6 +49,12 @@ fn every_call_waits_for_its_answer() {
         assert_eq!(client.write_with("k", "x", set).unwrap_err().code(), "position_mismatch");
         client.delete("k").unwrap();
         assert_eq!(client.read::<Value>("k").unwrap(), Value::Null);
+        client.write_unacknowledged("k", "z").unwrap();
+        let body = Value::from([("channel", Value::from("k"))]);
+        let read = client.action("rtm/read", &body).unwrap();
+        assert_eq!(read.message().to_string(), "\"z\"");
+        client.delete_unacknowledged("k").unwrap();
+        assert_eq!(client.delete_with("k", Options::new().purge()).unwrap().position(), None);
 
         client.stop().unwrap();
         client.start().unwrap();

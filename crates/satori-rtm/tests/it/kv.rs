@@ -54,6 +54,7 @@ fn an_endpoint_that_cannot_be_used_is_named() {
     for endpoint in ["", "http://rtm", "rtm"] {
         assert_eq!(Kv::new(KvConfig::new(endpoint, "K")).unwrap_err().code(), "endpoint");
     }
+    assert_eq!(Kv::new(KvConfig::new("ws://rtm", "a b")).unwrap_err().code(), "appkey");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -66,8 +67,11 @@ async fn the_same_goes_over_tls() {
     let authority = realtime_sandbox::Authority::new().unwrap();
     let server = RtmServer::new(RtmConfig::default(), Engine::WsCore);
     let url = server.listen_tls(0, &authority).await.unwrap();
-    let config = KvConfig::new(url, server.appkey()).tls_root(authority.der());
-    let kv = Kv::new(config).unwrap();
+    let trusting = KvConfig::new(url.as_str(), server.appkey()).tls_root(authority.der());
+    let kv = Kv::new(trusting).unwrap();
+    let stranger = Kv::new(KvConfig::new(url, server.appkey())).unwrap();
+    let refused = tokio::task::spawn_blocking(move || stranger.read::<u64>("k").unwrap_err());
+    assert_eq!(refused.await.unwrap().code(), "tls");
     let read = move || {
         kv.write("k", &7)?;
         kv.read::<u64>("k")

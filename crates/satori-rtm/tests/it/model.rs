@@ -18,11 +18,19 @@ struct Model {
     client: Client,
     faults: Faults,
     random: Random,
-    /// What each subscription must still deliver.
-    live: BTreeMap<&'static str, (Subscription, Vec<u64>)>,
+    server: RtmServer,
+    /// What each subscription must still deliver, and what it has delivered.
+    live: BTreeMap<&'static str, Live>,
+    /// What those that are over have delivered.
+    over: Vec<(&'static str, Vec<u64>)>,
     values: BTreeMap<&'static str, u64>,
     counter: u64,
-    cuts: u64,
+}
+
+struct Live {
+    subscription: Subscription,
+    expected: Vec<u64>,
+    got: Vec<u64>,
 }
 
 impl Model {
@@ -39,10 +47,11 @@ impl Model {
             client,
             faults,
             random: Random::new(seed),
+            server,
             live: BTreeMap::new(),
+            over: Vec::new(),
             values: BTreeMap::new(),
             counter: 0,
-            cuts: 0,
         }
     }
 
@@ -53,12 +62,18 @@ impl Model {
             4 | 5 if !self.live.contains_key(channel) => {
                 let subscription = self.client.subscribe(channel, Subscribe::new());
                 let subscription = within_five_minutes(subscription).await.unwrap();
-                self.live.insert(channel, (subscription, Vec::new()));
+                let live = Live { subscription, expected: Vec::new(), got: Vec::new() };
+                self.live.insert(channel, live);
             }
-            4 => drop(self.live.remove(channel)),
+            4 => {
+                if let Some(live) = self.live.remove(channel) {
+                    self.over.push((channel, live.got));
+                }
+            }
             5 => {
-                if let Some((subscription, _)) = self.live.remove(channel) {
-                    within_five_minutes(subscription.unsubscribe()).await.unwrap();
+                if let Some(live) = self.live.remove(channel) {
+                    self.over.push((channel, live.got));
+                    within_five_minutes(live.subscription.unsubscribe()).await.unwrap();
                 }
             }
             6 => {
@@ -78,7 +93,6 @@ impl Model {
             }
             9 => self.drain(channel).await,
             _ => {
-                self.cuts += 1;
                 let direction = [Direction::ToServer, Direction::ToClient];
                 let direction = direction[self.random.below(2) as usize];
                 let at = At::Byte(self.random.below(400));
@@ -92,34 +106,54 @@ impl Model {
     async fn publish(&mut self, channel: &'static str) {
         self.counter += 1;
         within_five_minutes(self.client.publish(channel, &self.counter)).await.unwrap();
-        if let Some((_, expected)) = self.live.get_mut(channel) {
-            expected.push(self.counter);
+        if let Some(live) = self.live.get_mut(channel) {
+            live.expected.push(self.counter);
         }
     }
 
-    /// Takes all that is due. What was sent again was stored twice, and comes twice.
+    /// Takes all that is due.
     async fn drain(&mut self, channel: &'static str) {
-        let Some((subscription, expected)) = self.live.get_mut(channel) else { return };
-        let mut last = None;
-        for expected in std::mem::take(expected) {
-            loop {
-                match within_five_minutes(subscription.next()).await {
-                    Some(Delivery::Message(message)) => {
-                        let number: u64 = message.decode().unwrap();
-                        if Some(number) == last {
-                            continue;
-                        }
-                        assert!(last.is_some() || number <= expected, "{number} for {expected}");
-                        if number == expected {
-                            last = Some(number);
-                            break;
-                        }
-                        // Left of before this was drained the last time.
-                        assert!(number < expected, "{number} for {expected}");
-                    }
-                    other => panic!("{other:?}"),
-                }
+        let Some(live) = self.live.get_mut(channel) else { return };
+        for expected in std::mem::take(&mut live.expected) {
+            while !live.got.contains(&expected) {
+                live.take().await;
             }
+        }
+    }
+
+    /// Everything that a subscription has delivered is what the service stored, in that
+    /// order, each as often: nothing is missing, nothing comes twice.
+    async fn compare(&mut self) {
+        for (channel, mut live) in std::mem::take(&mut self.live) {
+            // Nothing is left over, either.
+            let wait = Duration::from_secs(1);
+            while tokio::time::timeout(wait, live.take()).await.is_ok() {}
+            self.over.push((channel, live.got));
+        }
+        let observer = Client::connect(crate::support::config(&self.server)).await.unwrap();
+        for channel in CHANNELS {
+            let history = Subscribe::new().history_count(1000);
+            let mut all = observer.subscribe(channel, history).await.unwrap();
+            let mut stored = Vec::new();
+            let wait = Duration::from_secs(1);
+            while let Ok(Some(Delivery::Message(message))) =
+                tokio::time::timeout(wait, all.next()).await
+            {
+                stored.push(message.decode::<u64>().unwrap());
+            }
+            for (_, got) in self.over.iter().filter(|(of, got)| *of == channel && !got.is_empty()) {
+                let found = stored.windows(got.len()).any(|window| window == got.as_slice());
+                assert!(found, "{got:?} is no part of {stored:?}");
+            }
+        }
+    }
+}
+
+impl Live {
+    async fn take(&mut self) {
+        match within_five_minutes(self.subscription.next()).await {
+            Some(Delivery::Message(message)) => self.got.push(message.decode().unwrap()),
+            other => panic!("{other:?}"),
         }
     }
 }
@@ -143,7 +177,8 @@ fn d1_random_calls_over_a_line_that_is_cut_agree_with_the_model() {
                 for channel in CHANNELS {
                     model.drain(channel).await;
                 }
-                cuts += model.cuts;
+                model.compare().await;
+                cuts += model.faults.struck();
                 let stats = model.client.stats();
                 assert_eq!(stats.gaps, 0, "seed {seed}");
                 connects += stats.connects;
@@ -156,9 +191,9 @@ fn d1_random_calls_over_a_line_that_is_cut_agree_with_the_model() {
     let _best_effort = writeln!(
         std::io::stderr(),
         "{{\"test\":\"D1 model\",\"sessions\":{},\"faults\":{cuts},\"connects\":{connects},\
-         \"lost\":0,\"duplicated\":0,\"seconds\":{}}}",
+         \"seconds\":{}}}",
         2 * CASES,
         start.elapsed().as_secs()
     );
-    assert!(cuts > 3000 && connects > 2000, "{cuts} cuts, {connects} connects");
+    assert!(cuts > 2000 && connects > 2000, "{cuts} cuts, {connects} connects");
 }

@@ -20,6 +20,8 @@ pub(super) struct Exchange {
     of: Of,
     /// What to do with the next answer.
     next: Option<AuthNext>,
+    /// The request that it answers, once that was written.
+    awaits: Option<u64>,
     /// The code of the service's refusal, if there was one.
     code: Option<String>,
     deadline: Instant,
@@ -75,7 +77,7 @@ impl<R> Core<R> {
 
     fn begin(&mut self, now: Instant, of: Of, delegate: &Delegate) {
         let deadline = after(now, self.config.auth_timeout);
-        self.exchange = Some(Exchange { of, next: None, code: None, deadline });
+        self.exchange = Some(Exchange { of, next: None, awaits: None, code: None, deadline });
         self.advance(now, delegate.0.start());
     }
 
@@ -113,8 +115,24 @@ impl<R> Core<R> {
         }
     }
 
-    pub(super) fn handle_auth(&mut self, now: Instant, action: &str, ok: bool, pdu: &Pdu<'_>) {
-        let Some(exchange) = &mut self.exchange else { return self.stray() };
+    /// The step of the exchange is on its way, as the request `id`.
+    pub(super) fn auth_sent(&mut self, id: u64) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.awaits = Some(id);
+        }
+    }
+
+    pub(super) fn handle_auth(
+        &mut self,
+        now: Instant,
+        id: u64,
+        action: &str,
+        ok: bool,
+        pdu: &Pdu<'_>,
+    ) {
+        let awaited = self.exchange.as_mut().filter(|exchange| exchange.awaits == Some(id));
+        // It may answer an exchange that was given up.
+        let Some(exchange) = awaited else { return self.stray() };
         let Some(next) = exchange.next.take() else { return self.stray() };
         let reply = if ok {
             let data = pdu.body.and_then(|body| body.field("data"));
@@ -136,8 +154,11 @@ impl<R> Core<R> {
             Some(Of::Connection(number)) => self.authenticate_connection(now, number + 1),
             Some(Of::Application) => {
                 let Some(Asked { delegate, to, .. }) = self.asked.take() else { return };
-                if !self.delegates.iter().any(|known| Arc::ptr_eq(&known.0, &delegate.0)) {
-                    self.delegates.push(delegate);
+                // The newest of one name takes the place of the one before.
+                let name = delegate.0.name();
+                match self.delegates.iter_mut().find(|known| known.0.name() == name) {
+                    Some(known) => *known = delegate,
+                    None => self.delegates.push(delegate),
                 }
                 self.reply(to, done());
             }
@@ -186,6 +207,7 @@ impl<R> Core<R> {
         {
             let of = exchange.of;
             self.exchange = None;
+            self.control.retain(|control| !matches!(control, Control::Auth { .. }));
             if let Of::Connection(_) = of {
                 let error = ConnectError::new(ConnectStep::Auth, &self.config.endpoint);
                 self.fail(now, Error::Connect(error.timed_out()));
@@ -194,6 +216,7 @@ impl<R> Core<R> {
         if self.asked.as_ref().is_some_and(|asked| asked.deadline <= now) {
             if matches!(&self.exchange, Some(Exchange { of: Of::Application, .. })) {
                 self.exchange = None;
+                self.control.retain(|control| !matches!(control, Control::Auth { .. }));
             }
             self.answer_asked(Error::Timeout);
         }

@@ -1,6 +1,7 @@
 //! The client's state machine (docs/protocols/satori-rtm.md, 2 and 10).
 
 mod auth;
+mod changes;
 mod dispatch;
 mod io;
 mod link;
@@ -69,6 +70,9 @@ pub struct Core<R> {
     control: VecDeque<Control>,
     /// What each id of this connection asked for.
     pending: HashMap<u64, Pending>,
+    /// When the answers about subscriptions are overdue, by their ids: later ids are
+    /// asked later.
+    overdue: BTreeMap<u64, Instant>,
     next_id: u64,
     effects: VecDeque<Effect<R>>,
     report: CloseReport,
@@ -77,9 +81,14 @@ pub struct Core<R> {
 #[derive(Debug)]
 enum Control {
     Ping,
-    Auth { action: &'static str, body: Payload },
+    Auth {
+        action: &'static str,
+        body: Payload,
+    },
     Subscribe(String),
-    Change(String),
+    /// Leaves a subscription that is made again with other options.
+    SwapLeave(String),
+    SwapJoin(String),
     Unsubscribe(String),
 }
 
@@ -88,7 +97,8 @@ enum Pending {
     Request(Token),
     Auth(&'static str),
     Subscribe(String),
-    Change(String),
+    SwapLeave(String),
+    SwapJoin(String),
     Unsubscribe(String),
 }
 
@@ -119,6 +129,7 @@ impl<R> Core<R> {
             blocked: None,
             control: VecDeque::new(),
             pending: HashMap::new(),
+            overdue: BTreeMap::new(),
             next_id: 0,
             effects: VecDeque::new(),
             report: CloseReport::default(),
@@ -172,7 +183,9 @@ impl<R> Core<R> {
         let link = self.link.poll_timeout(self.blocked.is_some());
         let waits = self.waits.first().map(|(at, _)| *at);
         let outbox = self.outbox.poll_timeout();
-        [link, outbox, waits, self.auth_deadline()].into_iter().flatten().min()
+        // Who does not read cannot judge that nothing was answered.
+        let overdue = self.overdue.values().next().filter(|_| self.blocked.is_none()).copied();
+        [link, outbox, waits, overdue, self.auth_deadline()].into_iter().flatten().min()
     }
 
     /// Does what is due at `now`.
@@ -183,6 +196,7 @@ impl<R> Core<R> {
             self.give_up(token, outgoing, Error::Timeout);
         }
         self.subscription_timeout(now);
+        self.overdue_timeout(now);
         self.count_outbox();
         self.finish_close();
         self.close_timeout(now);
@@ -198,6 +212,8 @@ impl<R> Core<R> {
         }
         self.blocked = None;
         let _open = self.link.heard(now);
+        let again = after(now, 2 * self.config.request_timeout);
+        self.overdue.values_mut().for_each(|at| *at = again);
         Poll::Ready(())
     }
 
@@ -217,39 +233,45 @@ impl<R> Core<R> {
         loop {
             let (action, body, pending) = match self.control.pop_front()? {
                 Control::Ping => return Some(Transmit::Ping),
-                Control::Auth { action, body } => (action, body, Pending::Auth(action)),
+                Control::Auth { action, body } => {
+                    let id = self.allot(Pending::Auth(action));
+                    self.auth_sent(id);
+                    return Some(body.pdu(action, Some(id)));
+                }
                 Control::Subscribe(id) => {
-                    let Some(body) = self.subscribe_request(now, &id) else { continue };
+                    let Some(body) = self.subscribe_request(&id) else { continue };
                     (pdu::SUBSCRIBE, body, Pending::Subscribe(id))
                 }
-                Control::Change(id) => {
-                    let Some(body) = self.change_request(now, &id) else { continue };
-                    (pdu::SUBSCRIBE, body, Pending::Change(id))
+                Control::SwapJoin(id) => {
+                    let Some(body) = self.swap_request(&id) else { continue };
+                    (pdu::SUBSCRIBE, body, Pending::SwapJoin(id))
+                }
+                Control::SwapLeave(id) => {
+                    if !self.swap_begins(&id) {
+                        continue;
+                    }
+                    let Some(body) = self.unsubscribe_body(&id) else { continue };
+                    (pdu::UNSUBSCRIBE, body, Pending::SwapLeave(id))
                 }
                 Control::Unsubscribe(id) => {
                     let Some(sub) = self.subscriptions.get(&id) else { continue };
                     if sub.phase != Phase::Unsubscribing {
                         continue;
                     }
-                    self.expect_answer(now, &id);
-                    // Always by subscription id; a body of one text can be written.
-                    let fields = [("subscription_id", Field::Text(&id))];
-                    let Ok(body) = self.config.protocol.body(&fields) else { continue };
+                    let Some(body) = self.unsubscribe_body(&id) else { continue };
                     (pdu::UNSUBSCRIBE, body, Pending::Unsubscribe(id))
                 }
             };
             let id = self.allot(pending);
+            // The service has twice as long as any caller waits: then it has lost track.
+            self.overdue.insert(id, after(now, 2 * self.config.request_timeout));
             return Some(body.pdu(action, Some(id)));
         }
     }
 
-    /// The service has twice as long as any caller waits: then it has lost track.
-    fn expect_answer(&mut self, now: Instant, id: &str) {
-        let overdue = after(now, 2 * self.config.request_timeout);
-        if let Some(sub) = self.subscriptions.get_mut(id) {
-            sub.overdue = Some(overdue);
-            self.waits.insert((overdue, id.to_owned()));
-        }
+    /// Always by subscription id; a body of one text can be written.
+    fn unsubscribe_body(&self, id: &str) -> Option<Payload> {
+        self.config.protocol.body(&[("subscription_id", Field::Text(id))]).ok()
     }
 
     /// Ids count from 0 on each connection, for all requests together.

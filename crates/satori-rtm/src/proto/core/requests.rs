@@ -61,7 +61,10 @@ impl<R> Core<R> {
             return Err(Error::misuse("message_too_big", reason));
         }
         while !self.outbox.has_room(bytes) {
-            if self.config.outbox_overflow != Overflow::DropOldest {
+            // Nothing is dropped in vain.
+            if self.config.outbox_overflow != Overflow::DropOldest
+                || !self.outbox.would_have_room(bytes)
+            {
                 return Err(Error::Full);
             }
             // Everything is in flight: the newest must wait for an answer.
@@ -91,8 +94,8 @@ impl<R> Core<R> {
         let Some(pending) = self.pending.get(&id) else { return self.stray() };
         let asked = match pending {
             Pending::Auth(action) => action,
-            Pending::Subscribe(_) | Pending::Change(_) => pdu::SUBSCRIBE,
-            Pending::Unsubscribe(_) => pdu::UNSUBSCRIBE,
+            Pending::Subscribe(_) | Pending::SwapJoin(_) => pdu::SUBSCRIBE,
+            Pending::Unsubscribe(_) | Pending::SwapLeave(_) => pdu::UNSUBSCRIBE,
             Pending::Request(token) => match self.outbox.get_mut(*token) {
                 Some(outgoing) => &*outgoing.action,
                 None => return self.stray(),
@@ -105,12 +108,14 @@ impl<R> Core<R> {
             Some(Outcome::Data) => return self.stray(),
             None => return self.fail(now, Error::protocol("unexpected_action", &pdu.action)),
         };
+        self.overdue.remove(&id);
         match self.pending.remove(&id) {
             None => {}
-            Some(Pending::Auth(action)) => self.handle_auth(now, action, ok, pdu),
+            Some(Pending::Auth(action)) => self.handle_auth(now, id, action, ok, pdu),
             Some(Pending::Subscribe(id)) if ok => self.subscribed(now, &id, pdu),
             Some(Pending::Subscribe(id)) => self.subscribe_refused(&id, pdu),
-            Some(Pending::Change(id)) => self.changed(now, &id, ok, pdu),
+            Some(Pending::SwapLeave(id)) => self.swap_left(now, &id, ok, pdu),
+            Some(Pending::SwapJoin(id)) => self.swap_joined(now, &id, ok, pdu),
             Some(Pending::Unsubscribe(id)) => self.unsubscribed(&id, ok, pdu),
             Some(Pending::Request(token)) => self.answered(token, ok, pdu),
         }
@@ -140,10 +145,18 @@ impl<R> Core<R> {
             if self.outbox.get_mut(token).is_some_and(|o| o.at_most_once && o.id == Some(id))
                 && let Some(outgoing) = self.outbox.settle(token)
             {
-                let lost = || Error::transport(std::io::Error::other("the client was stopped"));
-                self.give_up(token, outgoing, cause.cloned().unwrap_or_else(lost));
+                // Whatever the cause: the request is in doubt.
+                let error = match cause {
+                    Some(Error::Transport { source }) => {
+                        Error::Transport { source: std::sync::Arc::clone(source) }
+                    }
+                    Some(other) => Error::transport(other.clone()),
+                    None => Error::transport(std::io::Error::other("the client was stopped")),
+                };
+                self.give_up(token, outgoing, error);
             }
         }
+        self.overdue.clear();
         self.outbox.rewind();
         self.count_outbox();
     }

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Refusal},
     proto::{
         pdu::{self, Positioned, Problem},
-        subscription::{Change, Sub, Waiter},
+        subscription::{Sub, Swap, Waiter},
     },
     transition::{Phase, Step},
 };
@@ -59,30 +59,6 @@ impl<R> Core<R> {
                 let reason = format!("{id:?} is subscribed already: drop that first");
                 if let Some(waiter) = new.subscribing {
                     self.reply(waiter.to, Err(Error::misuse("already_subscribed", reason)));
-                }
-            }
-        }
-    }
-
-    /// Asks the service for other options on the fly; `to` is answered when it accepts
-    /// or refuses. Refused, the subscription goes on as it was.
-    pub fn change(&mut self, now: Instant, id: &str, serial: u64, options: Subscribe, to: R) {
-        if let Err(error) = options.body(self.config.protocol, id, None, true) {
-            return self.reply(to, Err(error));
-        }
-        let deadline = after(now, self.config.request_timeout);
-        let sub = self.subscriptions.get_mut(id).filter(|sub| sub.serial == serial);
-        match sub.filter(|sub| !sub.is_leaving()) {
-            None => self.reply(to, Err(Error::Closed)),
-            Some(sub) if sub.change.is_some() => {
-                let reason = "another change of this subscription is under way";
-                self.reply(to, Err(Error::misuse("already_changing", reason)));
-            }
-            Some(sub) => {
-                sub.change = Some(Change { options, waiter: Waiter { to, deadline } });
-                self.waits.insert((deadline, id.to_owned()));
-                if sub.phase == Phase::Subscribed {
-                    self.control.push_back(Control::Change(id.to_owned()));
                 }
             }
         }
@@ -143,7 +119,7 @@ impl<R> Core<R> {
     }
 
     /// Asks the service to end a subscription that it has accepted.
-    fn leave(&mut self, id: &str) {
+    pub(super) fn leave(&mut self, id: &str) {
         if let Some(sub) = self.subscriptions.get_mut(id) {
             sub.enter(id, Phase::Unsubscribing, &self.trace);
             self.control.push_back(Control::Unsubscribe(id.to_owned()));
@@ -152,11 +128,8 @@ impl<R> Core<R> {
 
     /// Forgets a subscription that the service does not know (any more), and
     /// lets the one that waits for it begin.
-    fn remove(&mut self, id: &str) {
+    pub(super) fn remove(&mut self, id: &str) {
         let Some(mut sub) = self.subscriptions.remove(id) else { return };
-        if let Some(at) = sub.overdue {
-            self.waits.remove(&(at, id.to_owned()));
-        }
         if sub.phase != Phase::Unsubscribed {
             sub.enter(id, Phase::Unsubscribed, &self.trace);
         }
@@ -164,8 +137,7 @@ impl<R> Core<R> {
         if let Some(waiter) = sub.unsubscribing {
             self.answer(id, waiter, done());
         }
-        let left = sub.change.map(|change| change.waiter);
-        for waiter in sub.subscribing.into_iter().chain(left) {
+        for waiter in sub.subscribing.into_iter().chain(sub.changing) {
             self.answer(id, waiter, Err(Error::Closed));
         }
         if let Some(next) = sub.next {
@@ -185,9 +157,9 @@ impl<R> Core<R> {
     }
 
     /// Writes the request, unless nobody wants the subscription any more.
-    pub(super) fn subscribe_request(&mut self, now: Instant, id: &str) -> Option<Payload> {
+    pub(super) fn subscribe_request(&mut self, id: &str) -> Option<Payload> {
         let sub = self.subscriptions.get(id)?;
-        if sub.phase != Phase::Subscribing || sub.overdue.is_some() {
+        if sub.phase != Phase::Subscribing {
             return None;
         }
         if sub.is_leaving() {
@@ -195,23 +167,7 @@ impl<R> Core<R> {
             return None;
         }
         // Written once before, so it can be written.
-        let body = sub.options.body(self.config.protocol, id, sub.position.as_ref(), false);
-        self.expect_answer(now, id);
-        body.ok()
-    }
-
-    /// Writes the request for other options, if they are still wanted.
-    pub(super) fn change_request(&mut self, now: Instant, id: &str) -> Option<Payload> {
-        let sub = self.subscriptions.get(id)?;
-        if sub.phase != Phase::Subscribed {
-            return None;
-        }
-        let options = &sub.change.as_ref()?.options;
-        // It goes on where it is, unless the new options say where to start.
-        let tracked = sub.position.as_ref().filter(|_| !options.has_start());
-        let body = options.body(self.config.protocol, id, tracked, true);
-        self.expect_answer(now, id);
-        body.ok()
+        sub.options.body(self.config.protocol, id, sub.position.as_ref(), false).ok()
     }
 
     pub(super) fn subscribed(&mut self, now: Instant, id: &str, pdu: &Pdu<'_>) {
@@ -219,7 +175,6 @@ impl<R> Core<R> {
             Ok(body) => body.into_position(),
             Err(error) => return self.fail(now, error),
         };
-        self.answer_came(id);
         let Some(sub) = self.subscriptions.get_mut(id) else { return self.stray() };
         let waiter = sub.accepted(position);
         sub.enter(id, Phase::Subscribed, &self.trace);
@@ -230,21 +185,12 @@ impl<R> Core<R> {
         if leaving {
             self.leave(id);
         } else if changing {
-            self.control.push_back(Control::Change(id.to_owned()));
-        }
-    }
-
-    /// What the service was asked about a subscription is answered.
-    fn answer_came(&mut self, id: &str) {
-        let overdue = self.subscriptions.get_mut(id).and_then(|sub| sub.overdue.take());
-        if let Some(at) = overdue {
-            self.waits.remove(&(at, id.to_owned()));
+            self.control.push_back(Control::SwapLeave(id.to_owned()));
         }
     }
 
     pub(super) fn subscribe_refused(&mut self, id: &str, pdu: &Pdu<'_>) {
         let refusal = pdu::refusal(pdu, pdu::SUBSCRIBE);
-        self.answer_came(id);
         let Some(sub) = self.subscriptions.get_mut(id) else { return self.stray() };
         if sub.is_leaving() {
             return self.refused_leaving(id);
@@ -293,33 +239,13 @@ impl<R> Core<R> {
         sub.phase = Phase::Failed;
         self.trace.step(id, sub.serial, Step::EnterFailed(error.clone()));
         sub.end(tell.then(|| error.clone()));
-        let change = sub.change.take();
-        if let Some(change) = change {
-            self.answer(id, change.waiter, Err(error.clone()));
+        sub.change = None;
+        if let Some(waiter) = sub.changing.take() {
+            self.answer(id, waiter, Err(error.clone()));
         }
-    }
-
-    pub(super) fn changed(&mut self, now: Instant, id: &str, ok: bool, pdu: &Pdu<'_>) {
-        let position = match pdu.body::<Positioned<'_>>() {
-            Ok(body) => body.into_position(),
-            Err(error) => return self.fail(now, error),
-        };
-        self.answer_came(id);
-        let Some(sub) = self.subscriptions.get_mut(id) else { return self.stray() };
-        let Some(Change { options, waiter }) = sub.change.take() else { return self.stray() };
-        if ok {
-            sub.options = options;
-            let _nobody = sub.accepted(position);
-        }
-        let result = match ok {
-            true => done(),
-            false => Err(Error::Refused(pdu::refusal(pdu, pdu::SUBSCRIBE))),
-        };
-        self.answer(id, waiter, result);
     }
 
     pub(super) fn unsubscribed(&mut self, id: &str, ok: bool, pdu: &Pdu<'_>) {
-        self.answer_came(id);
         if ok {
             return self.remove(id);
         }
@@ -333,8 +259,15 @@ impl<R> Core<R> {
         }
         let Some(sub) = self.subscriptions.get_mut(id) else { return self.stray() };
         sub.enter(id, Phase::Subscribed, &self.trace);
-        if let Some(waiter) = sub.unsubscribing.take() {
-            self.answer(id, waiter, Err(cause));
+        let waiter = sub.unsubscribing.take();
+        // Its place is not free.
+        let next = sub.next.take();
+        if let Some(next) = &next {
+            self.trace.step(id, next.serial, Step::Deleted);
+        }
+        let next = next.and_then(|next| next.subscribing);
+        for waiter in waiter.into_iter().chain(next) {
+            self.answer(id, waiter, Err(cause.clone()));
         }
     }
 
@@ -377,8 +310,10 @@ impl<R> Core<R> {
         if gap.is_some() {
             sub.position = None;
         }
+        // Left already for other options: those are asked for next.
+        let is_swapping = !matches!(sub.swap, Swap::None);
         let is_fatal = sub.options.mode == Mode::Advanced && gap == Some(GapReason::OutOfSync);
-        if !is_fatal {
+        if !is_fatal && !is_swapping {
             sub.enter(id, Phase::Subscribing, &self.trace);
         }
         if gap.is_some() || unknown {
@@ -388,7 +323,7 @@ impl<R> Core<R> {
         if is_fatal {
             let error = Error::Refused(problem.refusal("rtm/subscription"));
             self.fail_subscription(id, &error, true);
-        } else {
+        } else if !is_swapping {
             self.control.push_back(Control::Subscribe(id.to_owned()));
         }
     }
@@ -407,8 +342,8 @@ impl<R> Core<R> {
     pub(super) fn subscriptions_lost(&mut self, cause: Option<&Error>) {
         let ids: Vec<String> = self.subscriptions.keys().cloned().collect();
         for id in ids {
-            self.answer_came(&id);
             let Some(sub) = self.subscriptions.get_mut(&id) else { continue };
+            sub.swap = Swap::None;
             if sub.phase == Phase::Failed {
                 continue;
             }
@@ -427,13 +362,20 @@ impl<R> Core<R> {
                 sub.enter(&id, Phase::Unsubscribed, &self.trace);
             }
             let lost_position = was_subscribed && sub.position.is_none();
-            let change = sub.change.take_if(|_| was_subscribed);
+            // What was begun is lost; what has not begun waits for the next connection.
+            let changing = match sub.change.is_some() && !was_subscribed {
+                true => None,
+                false => {
+                    sub.change = None;
+                    sub.changing.take()
+                }
+            };
             if lost_position {
                 self.tell_gap(&id, GapReason::Unknown, None);
             }
-            if let Some(change) = change {
+            if let Some(waiter) = changing {
                 let error = cause.cloned().unwrap_or(Error::Closed);
-                self.answer(&id, change.waiter, Err(error));
+                self.answer(&id, waiter, Err(error));
             }
         }
     }
@@ -441,12 +383,18 @@ impl<R> Core<R> {
     /// Ends every subscription: with `error`, or in peace.
     pub(super) fn end_subscriptions(&mut self, error: Option<&Error>) {
         self.waits.clear();
-        for mut sub in std::mem::take(&mut self.subscriptions).into_values() {
+        for (id, mut sub) in std::mem::take(&mut self.subscriptions) {
+            if !matches!(sub.phase, Phase::Unsubscribed | Phase::Failed) {
+                sub.enter(&id, Phase::Unsubscribed, &self.trace);
+            }
+            if let Some(error) = error.filter(|_| sub.phase != Phase::Failed) {
+                self.trace.step(&id, sub.serial, Step::Leave(sub.phase));
+                self.trace.step(&id, sub.serial, Step::EnterFailed(error.clone()));
+            }
             sub.end(error.cloned());
             let next = sub.next.take().map(|next| *next);
             for sub in [Some(sub), next].into_iter().flatten() {
-                let changing = sub.change.map(|change| change.waiter);
-                for waiter in sub.subscribing.into_iter().chain(changing) {
+                for waiter in sub.subscribing.into_iter().chain(sub.changing) {
                     self.reply(waiter.to, Err(error.cloned().unwrap_or(Error::Closed)));
                 }
                 if let Some(waiter) = sub.unsubscribing {
@@ -463,19 +411,22 @@ impl<R> Core<R> {
         }
     }
 
-    /// Answers those who have waited long enough. A service that has not answered
-    /// itself for twice that time has lost track of us: the connection is given up,
-    /// and what was subscribed is restored on the next.
+    /// Answers those who have waited long enough.
     fn give_up_waiting(&mut self, now: Instant, id: &str) {
         let is_due = |waiter: &mut Waiter<R>| waiter.deadline <= now;
         let Some(sub) = self.subscriptions.get_mut(id) else { return };
-        let overdue = sub.overdue.is_some_and(|at| at <= now);
         let mut next = sub.next.take_if(|n| n.subscribing.as_mut().is_some_and(is_due));
+        if let Some(next) = &next {
+            self.trace.step(id, next.serial, Step::Deleted);
+        }
         let of_next = next.as_mut().and_then(|next| next.subscribing.take());
         let leaving = sub.unsubscribing.take_if(is_due);
         let joining = sub.subscribing.take_if(is_due);
-        let changing = sub.change.take_if(|change| is_due(&mut change.waiter));
-        let changing = changing.map(|change| change.waiter);
+        let changing = sub.changing.take_if(is_due);
+        if changing.is_some() {
+            // Not asked for yet, it never is.
+            sub.change = None;
+        }
         let (serial, undo) = (sub.serial, joining.is_some());
         for waiter in [of_next, leaving, joining, changing].into_iter().flatten() {
             self.reply(waiter.to, Err(Error::Timeout));
@@ -483,13 +434,20 @@ impl<R> Core<R> {
         if undo {
             self.unsubscribe(now, id, serial, None);
         }
-        if overdue {
+    }
+
+    /// A service that has not answered about a subscription for twice the time of a
+    /// caller has lost track of us: the connection is given up, and what was subscribed
+    /// is restored on the next.
+    pub(super) fn overdue_timeout(&mut self, now: Instant) {
+        let overdue = self.overdue.values().next().is_some_and(|at| *at <= now);
+        if overdue && self.blocked.is_none() {
             self.fail(now, Error::Timeout);
         }
     }
 
     /// Answers a waiter before its time is up.
-    fn answer(&mut self, id: &str, waiter: Waiter<R>, result: Result<Answer, Error>) {
+    pub(super) fn answer(&mut self, id: &str, waiter: Waiter<R>, result: Result<Answer, Error>) {
         self.waits.remove(&(waiter.deadline, id.to_owned()));
         self.reply(waiter.to, result);
     }

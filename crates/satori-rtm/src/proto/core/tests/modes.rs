@@ -53,32 +53,114 @@ fn advanced_goes_on_at_its_position_and_ends_when_it_is_too_slow() {
     assert_eq!(bench.sent(), [""; 0], "a failed subscription is not tried again");
 }
 
-#[test]
-fn a_filter_is_changed_on_the_fly_and_a_refused_change_changes_nothing() {
+fn filter(text: &str) -> Subscribe {
+    Subscribe::new().filter(text)
+}
+
+/// Subscribed to a view, at 1:1.
+fn viewing() -> (Bench, Reader<Delivery>) {
     let mut bench = Bench::live();
-    let filter = |text: &str| Subscribe::new().filter(text);
-    let _reader = bench.subscribe_as(0, filter("one"), 'u');
+    let reader = bench.subscribe_as(0, filter("one"), 'u');
     bench.sent();
     bench.receive(r#"{"action":"rtm/subscribe/ok","id":0,"body":{"position":"1:1"}}"#);
+    bench.effects();
+    (bench, reader)
+}
+
+fn subscribes(sent: &[String], filter: &str, position: &str) -> bool {
+    let body = format!(r#""filter":"{filter}","fast_forward":true,"position":"{position}""#);
+    matches!(sent, [one] if one.contains("rtm/subscribe") && one.contains(&body))
+}
+
+#[test]
+fn a_filter_is_changed_on_the_fly_without_overlap() {
+    let (mut bench, mut reader) = viewing();
     bench.core.change(bench.now, "c", 0, filter("two"), 'x');
     bench.core.change(bench.now, "c", 0, filter("three"), 'y');
-    assert_eq!(bench.effects(), ["u ok", "y already_changing"]);
-    let body = |filter: &str, position: &str, force: &str| {
-        let fields = r#""subscription_id":"c","filter":"#;
-        format!(r#"{{{fields}"{filter}","fast_forward":true,"position":"{position}"{force}}}"#)
-    };
-    let force = r#","force":true"#;
-    assert!(bench.sent()[0].contains(&body("two", "1:1", force)));
+    assert_eq!(bench.effects(), ["y already_changing"]);
+    assert!(bench.sent()[0].contains("rtm/unsubscribe"));
+    // What was on its way comes by the old filter, and moves the position.
     bench.receive(
-        r#"{"action":"rtm/subscribe/error","id":1,"body":{"error":"invalid_filter","reason":"no"}}"#,
+        r#"{"action":"rtm/subscription/data","body":{"position":"1:5","messages":[4],"subscription_id":"c"}}"#,
+    );
+    bench.receive(r#"{"action":"rtm/unsubscribe/ok","id":1,"body":{"position":"1:5"}}"#);
+    assert!(subscribes(&bench.sent(), "two", "1:5"));
+    bench.receive(r#"{"action":"rtm/subscribe/ok","id":2,"body":{"position":"1:5"}}"#);
+    assert_eq!((bench.effects(), take(&mut reader)), (vec!["x ok".into()], vec!["4".into()]));
+    bench.reconnect();
+    assert!(subscribes(&bench.sent(), "two", "1:5"));
+}
+
+#[test]
+fn a_refused_change_changes_nothing() {
+    let (mut bench, mut reader) = viewing();
+    bench.core.change(bench.now, "c", 0, filter("two"), 'x');
+    bench.sent();
+    bench.receive(r#"{"action":"rtm/unsubscribe/ok","id":1,"body":{"position":"1:1"}}"#);
+    bench.sent();
+    bench.receive(
+        r#"{"action":"rtm/subscribe/error","id":2,"body":{"error":"invalid_filter","reason":"no"}}"#,
     );
     assert_eq!(bench.effects(), ["x invalid_filter"]);
-    bench.core.change(bench.now, "c", 0, filter("three"), 'x');
-    assert!(bench.sent()[0].contains(&body("three", "1:1", force)));
-    bench.receive(r#"{"action":"rtm/subscribe/ok","id":2,"body":{"position":"1:2"}}"#);
-    assert_eq!(bench.effects(), ["x ok"]);
+    assert!(subscribes(&bench.sent(), "one", "1:1"));
+    bench.receive(r#"{"action":"rtm/subscribe/ok","id":3,"body":{"position":"1:1"}}"#);
+    assert_eq!(take(&mut reader), [""; 0]);
+}
+
+/// The service ends what it is just asked to leave.
+#[test]
+fn an_error_of_the_channel_during_a_change_leaves_a_subscription_that_lives() {
+    for (error, gap) in [("maintenance", vec![]), ("out_of_sync", vec!["OutOfSync None"])] {
+        let (mut bench, mut reader) = viewing();
+        bench.core.change(bench.now, "c", 0, filter("two"), 'x');
+        bench.sent();
+        bench.receive(&format!(
+            r#"{{"action":"rtm/subscription/error","body":{{"error":"{error}","subscription_id":"c"}}}}"#
+        ));
+        assert_eq!(
+            (bench.sent(), take(&mut reader)),
+            (vec![], gap.iter().map(|g| (*g).to_owned()).collect())
+        );
+        bench.receive(
+            r#"{"action":"rtm/unsubscribe/error","id":1,"body":{"error":"not_subscribed"}}"#,
+        );
+        assert!(bench.sent()[0].contains("\"two\""));
+        bench.receive(r#"{"action":"rtm/subscribe/ok","id":2,"body":{"position":"1:9"}}"#);
+        assert_eq!(bench.effects().last().unwrap(), "x ok");
+        bench.receive(
+            r#"{"action":"rtm/subscription/data","body":{"position":"1:10","messages":[9],"subscription_id":"c"}}"#,
+        );
+        assert_eq!(take(&mut reader).last().unwrap(), "9");
+    }
+}
+
+#[test]
+fn a_change_to_live_messages_forgets_the_position() {
+    let (mut bench, mut reader) = viewing();
+    bench.core.change(bench.now, "c", 0, filter("two").mode(Mode::Simple), 'x');
+    bench.sent();
+    bench.receive(r#"{"action":"rtm/unsubscribe/ok","id":1,"body":{}}"#);
+    assert!(subscribes(&bench.sent(), "two", "1:1"));
+    bench.receive(r#"{"action":"rtm/subscribe/ok","id":2,"body":{"position":"1:1"}}"#);
     bench.reconnect();
-    assert!(bench.sent()[0].contains(&body("three", "1:2", "")));
+    assert!(!bench.sent()[0].contains("position"));
+    assert_eq!(take(&mut reader), ["Unknown None"]);
+}
+
+#[test]
+fn a_late_answer_to_a_change_counts_and_another_change_waits_for_it() {
+    let (mut bench, _reader) = viewing();
+    bench.core.change(bench.now, "c", 0, filter("two"), 'x');
+    bench.sent();
+    bench.receive(r#"{"action":"rtm/unsubscribe/ok","id":1,"body":{"position":"1:1"}}"#);
+    bench.sent();
+    bench.advance(Duration::from_secs(10));
+    assert_eq!(bench.effects(), ["x timeout"]);
+    bench.core.change(bench.now, "c", 0, filter("three"), 'y');
+    assert_eq!(bench.effects(), ["y already_changing"]);
+    bench.receive(r#"{"action":"rtm/subscribe/ok","id":2,"body":{"position":"1:1"}}"#);
+    bench.reconnect();
+    assert!(subscribes(&bench.sent(), "two", "1:1"));
 }
 
 #[test]
@@ -97,4 +179,29 @@ fn a_change_waits_for_its_subscription_and_is_lost_with_the_connection() {
     bench.core.change(bench.now, "c", 0, Subscribe::new(), 'z');
     bench.advance(Duration::from_secs(10));
     assert!(bench.effects().contains(&"z timeout".to_owned()));
+}
+
+/// Whoever does not read cannot say that nothing was answered.
+#[test]
+fn a_slow_consumer_is_no_reason_to_take_the_service_for_lost() {
+    let mut bench = Bench::live();
+    let (out, mut slow) = inbox(InboxLimits::default().max_messages(1), Overflow::Block);
+    bench.core.subscribe(bench.now, "slow", 0, Subscribe::new(), out, 'u');
+    bench.sent();
+    bench.receive(r#"{"action":"rtm/subscribe/ok","id":0,"body":{"position":"1:1"}}"#);
+    bench.receive(
+        r#"{"action":"rtm/subscription/data","body":{"position":"1:2","messages":[1],"subscription_id":"slow"}}"#,
+    );
+    let _other = bench.subscribe('v');
+    bench.sent();
+    bench.advance(Duration::from_secs(60));
+    assert_eq!(bench.core.monitor.state(), State::Connected);
+    assert_eq!(take(&mut slow), ["1"]);
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    assert!(bench.core.poll_room(bench.now, &mut cx).is_ready());
+    bench.advance(Duration::from_secs(19));
+    bench.core.handle_input(bench.now, Input::Control);
+    assert_eq!(bench.core.monitor.state(), State::Connected);
+    bench.advance(Duration::from_secs(1));
+    assert_eq!(bench.core.monitor.state(), State::Waiting);
 }

@@ -70,8 +70,8 @@ fn the_application_may_ask_later_and_it_is_done_again_on_each_connection() {
     assert_eq!(bench.sent(), [step]);
     ok(&mut bench, 0);
     assert_eq!(bench.effects(), ["a ok"]);
-    // The same delegate again is remembered once.
-    bench.core.authenticate(bench.now, token, 'c');
+    // Another one of the same name takes its place.
+    bench.core.authenticate(bench.now, Arc::new(Token), 'c');
     bench.sent();
     ok(&mut bench, 1);
     let _reader = bench.subscribe('u');
@@ -109,6 +109,31 @@ fn an_exchange_ends_with_its_connection_and_with_its_time() {
     bench.core.stop();
     bench.advance(Duration::from_secs(20));
     assert_eq!(bench.effects(), ["b timeout"]);
+}
+
+/// Two exchanges, and the first one's answer comes in the second one's time.
+#[test]
+fn a_late_answer_is_not_taken_for_that_of_another_exchange() {
+    let mut bench = Bench::live();
+    let role = || Arc::new(RoleSecret::new("r", "s"));
+    bench.core.authenticate(bench.now, role(), 'a');
+    bench.sent();
+    bench.advance(Duration::from_secs(20));
+    bench.core.handle_input(bench.now, Input::Control);
+    bench.core.authenticate(bench.now, role(), 'b');
+    assert_eq!(bench.effects(), ["a timeout"]);
+    let sent: Vec<String> = bench.sent().into_iter().filter(|sent| sent != "PING").collect();
+    assert!(matches!(&*sent, [one] if one.contains("\"id\":1")), "{sent:?}");
+    let nonce = |id| {
+        format!(r#"{{"action":"auth/handshake/ok","id":{id},"body":{{"data":{{"nonce":"n"}}}}}}"#)
+    };
+    bench.receive(&nonce(0));
+    assert_eq!(bench.sent(), [""; 0]);
+    bench.receive(&nonce(1));
+    assert!(bench.sent()[0].contains("auth/authenticate"));
+    assert_eq!(bench.effects(), [""; 0]);
+    ok(&mut bench, 2);
+    assert_eq!(bench.effects(), ["b ok"]);
 }
 
 #[test]
