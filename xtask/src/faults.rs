@@ -17,7 +17,7 @@ use crate::context::{Context, Failure};
 const MODULES: [&str; 3] = ["faults::", "fills::", "model::"];
 
 /// What is added up, in the order in which it is told.
-const FIGURES: [&str; 9] = [
+const FIGURES: [&str; 10] = [
     "sessions",
     "faults",
     "published",
@@ -27,6 +27,7 @@ const FIGURES: [&str; 9] = [
     "gaps",
     "lost",
     "duplicated",
+    "findings",
 ];
 
 pub(crate) fn run(context: &Context, args: &[String]) -> Result<(), Failure> {
@@ -54,10 +55,25 @@ pub(crate) fn run(context: &Context, args: &[String]) -> Result<(), Failure> {
     // A test that hangs fails at its deadline, and one that panics at once.
     let hangs = if status.success() { "0" } else { "see above" };
     eprintln!("{:<14}{hangs:>12}", "hangs, panics");
-    match status.success() {
-        true => Ok(()),
-        false => Err(Failure::new("a test failed")),
+    if !status.success() {
+        return Err(Failure::new("a test failed"));
     }
+    judge(&totals)
+}
+
+/// Tests that pass have to have injected something, and to have found nothing.
+fn judge(totals: &BTreeMap<&str, u64>) -> Result<(), Failure> {
+    let of = |figure: &str| totals.get(figure).copied().unwrap_or_default();
+    if of("faults") == 0 {
+        return Err(Failure::new("no fault was injected: do the tests print their figures?"));
+    }
+    for figure in ["lost", "duplicated", "findings"] {
+        match of(figure) {
+            0 => {}
+            some => return Err(Failure::new(format!("{figure}: {some}"))),
+        }
+    }
+    Ok(())
 }
 
 fn add(line: &str, totals: &mut BTreeMap<&'static str, u64>) {
@@ -85,5 +101,9 @@ mod tests {
             add(line, &mut totals);
         }
         assert_eq!((totals["faults"], totals["lost"]), (7, 0));
+        assert!(judge(&totals).is_ok());
+        totals.insert("lost", 1);
+        assert!(judge(&totals).is_err());
+        assert!(judge(&BTreeMap::new()).is_err());
     }
 }

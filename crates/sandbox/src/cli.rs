@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Parser;
-use realtime_sandbox::{Engine, Sandbox};
+use realtime_sandbox::{Engine, RtmConfig, Sandbox};
 use serde_json::json;
 
 /// The servers that this program knows.
@@ -58,7 +58,9 @@ pub(crate) async fn run() -> ExitCode {
 }
 
 async fn start(options: &Options) -> io::Result<Sandbox> {
-    let mut builder = Sandbox::builder().engine(options.engine);
+    // The original's Python clients send CBOR in text frames: they are welcome.
+    let rtm = RtmConfig::default().text_frames();
+    let mut builder = Sandbox::builder().engine(options.engine).rtm(rtm);
     if !options.only.is_empty() {
         builder = builder.only(options.only.clone());
     }

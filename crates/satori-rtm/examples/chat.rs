@@ -42,7 +42,12 @@ async fn talk(config: Config, who: &str, text: &str) -> Result<(), Box<dyn Error
     client.publish(ROOM, &Said::Leave(who.clone())).await?;
     let mut left = 0;
     while left < 2 {
-        let Some(Delivery::Message(message)) = room.next().await else { continue };
+        let message = match room.next().await {
+            Some(Delivery::Message(message)) => message,
+            Some(Delivery::Ended(error)) => return Err(error.into()),
+            Some(_) => continue,
+            None => break,
+        };
         match message.decode()? {
             Said::Join(other) => println!("{who} sees: {other} joins"),
             Said::Line { who: other, text } => println!("{who} sees: <{other}> {text}"),

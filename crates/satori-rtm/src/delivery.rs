@@ -109,6 +109,10 @@ impl Message {
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.payload, self.decode::<Value>()) {
+            // A line break is between items only: in a text it is written as an escape.
+            (Payload::Json(text), _) if text.contains(['\n', '\r']) => {
+                f.write_str(&text.replace(['\n', '\r'], " "))
+            }
             (Payload::Json(text), _) => f.write_str(text),
             (_, Ok(value)) => value.fmt(f),
             // What came was walked over once: only a message of unusual numbers or

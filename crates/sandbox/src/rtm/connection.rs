@@ -157,6 +157,10 @@ impl Connection {
         read: Option<&str>,
     ) -> Outcome {
         let wanted = matches!(read, Some("previous_message" | "previous_message_on_ok"));
+        if wanted {
+            // To see the value is to read it.
+            self.check_channel(channel, RtmRights::Subscribe)?;
+        }
         let previous = if wanted { self.hub.read(channel, None).ok() } else { None };
         match self.hub.publish(channel, message, expected) {
             None => Err(too_many_channels()),

@@ -103,8 +103,8 @@ pub(super) enum Batch {
 }
 
 /// Most messages and bytes in one data PDU.
-const BATCH: usize = 100;
-const BATCH_BYTES: usize = 256 << 10;
+pub(super) const BATCH: usize = 100;
+pub(super) const BATCH_BYTES: usize = 256 << 10;
 
 pub(super) struct Hub {
     epoch: u64,

@@ -53,8 +53,9 @@ impl Message {
     pub(super) fn cbor(&self) -> &[u8] {
         self.0.cbor.get_or_init(|| {
             let text = self.0.json.get().map_or("null", |text| text);
-            // What came as JSON has a form in CBOR; numbers too great for it are floats.
-            write(&serde_json::from_str(text).unwrap_or(Value::Null)).into()
+            // What came as JSON has a form in CBOR; numbers too great for it are floats, and
+            // what is nested deeper than the reader goes is handed on as its text.
+            write(&serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))).into()
         })
     }
 }

@@ -1,12 +1,12 @@
 //! One subscription of one connection.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    hub::{Batch, Hub},
+    hub::{BATCH, BATCH_BYTES, Batch, Hub},
     message::Message,
     reply::{Content, Reply, unsolicited},
     view::{Counts, View},
@@ -31,6 +31,8 @@ struct Window {
     period: Duration,
     end: Instant,
     counts: Counts,
+    /// Of periods that are over, and not said yet.
+    rows: VecDeque<Message>,
 }
 
 /// What a subscription has to say, and whether it is over.
@@ -55,7 +57,8 @@ impl Subscription {
     /// Shows the channel as `view` does; one that counts does so every `period`.
     pub(super) fn through(mut self, view: View, period: Duration) -> Self {
         let end = Instant::now() + period;
-        self.window = view.counts().then(|| Window { period, end, counts: Counts::default() });
+        let window = || Window { period, end, counts: Counts::default(), rows: VecDeque::new() };
+        self.window = view.counts().then(window);
         self.view = Some(view);
         self
     }
@@ -118,15 +121,24 @@ impl Subscription {
         messages
     }
 
-    /// What was counted, if the period is over and there was anything.
+    /// What was counted, if the period is over and there was anything: as much of it as
+    /// a batch holds.
     fn rows(&mut self) -> Option<Vec<Message>> {
         let (view, window) = (self.view.as_ref()?, self.window.as_mut()?);
         let now = Instant::now();
-        if now < window.end {
-            return None;
+        if window.rows.is_empty() && now >= window.end {
+            window.end = now + window.period;
+            window.rows.extend(view.rows(&mut window.counts));
         }
-        window.end = now + window.period;
-        Some(view.rows(&mut window.counts)).filter(|rows| !rows.is_empty())
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = window.rows.front() {
+            bytes += row.json().len();
+            if rows.len() == BATCH || (bytes > BATCH_BYTES && !rows.is_empty()) {
+                break;
+            }
+            rows.extend(window.rows.pop_front());
+        }
+        Some(rows).filter(|rows| !rows.is_empty())
     }
 }
 

@@ -20,7 +20,8 @@ impl Service {
     /// `SATORI_ROLE_SECRET`, or a local one.
     pub(crate) async fn find() -> Result<Self, std::io::Error> {
         let var = |name: &str| std::env::var(format!("SATORI_{name}"));
-        if let (Ok(endpoint), Ok(appkey)) = (var("ENDPOINT"), var("APPKEY")) {
+        if let Ok(endpoint) = var("ENDPOINT") {
+            let appkey = var("APPKEY").map_err(|_| missing("SATORI_APPKEY"))?;
             let role = var("ROLE_NAME").unwrap_or_default();
             let secret = var("ROLE_SECRET").unwrap_or_default();
             return Ok(Self { endpoint, appkey, role, secret, _local: None });
@@ -39,4 +40,8 @@ impl Service {
     pub(crate) fn config(&self) -> Config {
         Config::new(&self.endpoint, &self.appkey)
     }
+}
+
+fn missing(name: &str) -> std::io::Error {
+    std::io::Error::other(format!("SATORI_ENDPOINT is set, and {name} is not"))
 }

@@ -294,6 +294,44 @@ fn what_was_recorded_is_replayed_at_its_pace() {
 }
 
 #[test]
+fn a_failure_is_told_with_counts_and_leaves_an_earlier_recording_alone() {
+    let stage = Stage::new("failures");
+    let said = stage.run(&["publish", "restricted"], "1\n2\n3\n");
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("messages failed: ") && said.err.contains("authorization_denied"));
+    let kept = stage.file("kept.rec", "what was there");
+    let said = stage.run(&["record", "-o", &kept, "restricted"], "");
+    assert_eq!(
+        (said.code, std::fs::read_to_string(&kept).unwrap().as_str()),
+        (1, "what was there")
+    );
+    let said = stage.run(&["--json", "subscribe", "restricted"], "");
+    assert_eq!(said.code, 1);
+    let end: Value = serde_json::from_str(said.out.trim()).unwrap();
+    assert_eq!(
+        (&end["subscription"], &end["end"]["code"]),
+        (&json!("restricted"), &json!("authorization_denied"))
+    );
+    // A password in an address is no word for a terminal.
+    let url = stage.server.url().replace("://", "://me:hunter2@");
+    let said = stage.run(&["-e", &url, "read", "k"], "");
+    assert!(!said.err.contains("hunter2"), "{}", said.err);
+}
+
+#[test]
+fn an_interrupt_ends_a_program_that_does_not_come_to_its_service() {
+    // A listener that takes nobody in.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let stage = Stage::new("interrupt");
+    let mut command = stage.command(&["subscribe", "c"]);
+    command.env("SATORI_ENDPOINT", format!("ws://{}", deaf.local_addr().unwrap()));
+    let mut child = command.spawn().unwrap();
+    let _connection = deaf.accept().unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    assert_eq!(Running { child, out }.interrupt(), 0);
+}
+
+#[test]
 fn help_says_what_there_is() {
     let stage = Stage::new("help");
     let said = stage.run(&["--help"], "");

@@ -80,3 +80,18 @@ async fn a_view_that_counts_says_so_once_a_period() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn rows_of_many_groups_come_in_batches() {
+    on_both(|mut raw| async move {
+        let filter = "select n, count(*) as c from fleet group by n";
+        let body = json!({"subscription_id": "v", "filter": filter, "period": 10});
+        raw.ask("rtm/subscribe", body).await;
+        let vans: Vec<_> = (100..350).map(|n| json!({"n": n})).collect();
+        publish(&mut raw, &vans).await;
+        let rows = take(&mut raw, "v", 250).await;
+        let expected: Vec<_> = (100..350).map(|n| json!({"n": n, "c": 1})).collect();
+        assert_eq!(rows, expected);
+    })
+    .await;
+}

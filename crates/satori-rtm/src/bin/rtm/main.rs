@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod interrupt;
 mod options;
 mod receive;
 mod record;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use satori_rtm::{Delivery, Options, Subscribe, Subscription};
+use satori_rtm::{Client, Delivery, Options, Subscribe};
 use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::{
     Failure,
     options::Start,
-    session::{connect, print, shown, why},
+    session::{connect, for_programs, print, shown, why},
     settings::Settings,
 };
 
@@ -34,9 +34,11 @@ pub(crate) async fn view(settings: &Settings, query: String, start: Start) -> Re
 }
 
 pub(crate) async fn read(settings: &Settings, key: &str) -> Result<(), Failure> {
-    let client = connect(settings).await?;
-    let answer = client.read_with(key, Options::new()).await.map_err(|e| why(&e))?;
-    print(&shown(settings, &answer.message()))?;
+    let Some(client) = connect(settings).await? else { return Ok(()) };
+    let read = settings.interrupt.unless(client.read_with(key, Options::new())).await;
+    if let Some(answer) = read {
+        print(&shown(settings, &answer.map_err(|e| why(&e))?.message()))?;
+    }
     client.close(Duration::from_secs(5)).await;
     Ok(())
 }
@@ -48,57 +50,80 @@ async fn follow(
     start: &Start,
     prefix: fn(&str) -> String,
 ) -> Result<(), Failure> {
-    let client = connect(settings).await?;
+    let Some(client) = connect(settings).await? else { return Ok(()) };
     let (all, mut deliveries) = mpsc::channel(1);
     for (id, options) in wanted {
         let options = start.add_to(options).mode(settings.mode);
-        let subscription = client.subscribe(&id, options).await;
-        forward(subscription.map_err(|e| format!("{id}: {}", why(&e)))?, all.clone());
+        tokio::spawn(forward(client.clone(), id, options, all.clone()));
     }
     drop(all);
-    loop {
-        let next = tokio::select! {
-            next = deliveries.recv() => next,
-            _interrupted = tokio::signal::ctrl_c() => break,
+    while let Some(Some((id, delivery))) = settings.interrupt.unless(deliveries.recv()).await {
+        let line = match settings.json {
+            true => Some(object(&id, &delivery)),
+            false => text(settings, &prefix(&id), &id, &delivery),
         };
-        let Some((id, delivery)) = next else { break };
-        let line = match (&delivery, settings.json) {
-            (Delivery::Message(message), true) => {
-                let id = json!(id);
-                format!(r#"{{"subscription":{id},"message":{message}}}"#)
-            }
-            (Delivery::Message(message), false) => {
-                format!("{}{}", prefix(&id), shown(settings, message))
-            }
-            (Delivery::Gap(gap), true) => {
-                let gap = json!({"reason": format!("{:?}", gap.reason), "missed": gap.missed});
-                json!({"subscription": id, "gap": gap}).to_string()
-            }
-            (Delivery::Gap(gap), false) => {
-                let missed =
-                    gap.missed.map_or_else(|| "some".to_owned(), |missed| missed.to_string());
-                eprintln!("{id}: {missed} messages are missing ({:?})", gap.reason);
-                continue;
-            }
-            (Delivery::Ended(error), _) => return Err(format!("{id}: {}", why(error))),
-            _ => continue,
-        };
-        if !print(&line)? {
+        if let Some(line) = line
+            && !print(&line)?
+        {
             break;
+        }
+        if let Delivery::Ended(error) = delivery {
+            return Err(format!("{id}: {}", why(&error)));
         }
     }
     client.close(Duration::from_secs(5)).await;
     Ok(())
 }
 
-/// Hands on what a subscription delivers, at the pace of whoever takes it.
-fn forward(mut subscription: Subscription, to: mpsc::Sender<(String, Delivery)>) {
-    tokio::spawn(async move {
-        let id = subscription.id().to_owned();
-        while let Some(delivery) = subscription.next().await {
-            if to.send((id.clone(), delivery)).await.is_err() {
-                return;
-            }
+/// For people: messages on stdout, the rest on stderr.
+fn text(settings: &Settings, prefix: &str, id: &str, delivery: &Delivery) -> Option<String> {
+    match delivery {
+        Delivery::Message(message) => Some(format!("{prefix}{}", shown(settings, message))),
+        Delivery::Gap(gap) => {
+            let missed = gap.missed.map_or_else(|| "some".to_owned(), |missed| missed.to_string());
+            eprintln!("{id}: {missed} messages are missing ({:?})", gap.reason);
+            None
         }
-    });
+        _ => None,
+    }
+}
+
+/// For programs.
+fn object(id: &str, delivery: &Delivery) -> String {
+    let id = json!(id);
+    let (what, told) = match delivery {
+        // As it was published: no number is rounded, no field moved.
+        Delivery::Message(message) => ("message", for_programs(message)),
+        Delivery::Gap(gap) => {
+            let reason = format!("{:?}", gap.reason);
+            ("gap", json!({"reason": reason, "missed": gap.missed}).to_string())
+        }
+        Delivery::Ended(error) => {
+            ("end", json!({"code": error.code(), "reason": why(error)}).to_string())
+        }
+        other => ("other", json!(format!("{other:?}")).to_string()),
+    };
+    format!(r#"{{"subscription":{id},"{what}":{told}}}"#)
+}
+
+/// Subscribes, and hands on what comes at the pace of whoever takes it; what comes is
+/// taken while others subscribe still.
+async fn forward(
+    client: Client,
+    id: String,
+    options: Subscribe,
+    to: mpsc::Sender<(String, Delivery)>,
+) {
+    let mut subscription = match client.subscribe(&id, options).await {
+        Ok(subscription) => subscription,
+        Err(error) => {
+            let _gone = to.send((id, Delivery::Ended(error))).await;
+            return;
+        }
+    };
+    while let Some(delivery) = subscription.next().await {
+        if to.send((id.clone(), delivery)).await.is_err() {
+            return;
+        }
+    }
 }

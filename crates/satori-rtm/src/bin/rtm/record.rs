@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use satori_rtm::{Delivery, Message, Subscribe, Subscription};
+use satori_rtm::{Client, Delivery, Error, Message, Subscribe};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -17,6 +17,12 @@ use crate::{
     settings::Settings,
 };
 
+/// What a channel has to say.
+enum Item {
+    Subscribed,
+    Batch(Batch),
+}
+
 /// One delivery of one channel.
 struct Batch {
     channel: String,
@@ -25,19 +31,11 @@ struct Batch {
 }
 
 pub(crate) async fn record(settings: &Settings, options: Record) -> Result<(), Failure> {
-    let mut out: Box<dyn Write> = match &options.output_file {
-        Some(path) => {
-            let file = File::create(path).map_err(|e| format!("{}: {e}", path.display()))?;
-            Box::new(BufWriter::new(file))
-        }
-        None => Box::new(std::io::stdout()),
-    };
-    let client = connect(settings).await?;
-    let (all, mut batches) = mpsc::channel(1);
+    let Some(client) = connect(settings).await? else { return Ok(()) };
+    let (all, items) = mpsc::channel(1);
     for channel in &options.channels {
         let wanted = options.start.add_to(Subscribe::new()).mode(settings.mode);
-        let subscription = client.subscribe(channel, wanted).await;
-        gather(subscription.map_err(|e| format!("{channel}: {}", why(&e)))?, all.clone());
+        tokio::spawn(gather(client.clone(), channel.clone(), wanted, all.clone()));
     }
     drop(all);
     let time = options.time_limit_in_seconds.map(Duration::from_secs);
@@ -47,17 +45,33 @@ pub(crate) async fn record(settings: &Settings, options: Record) -> Result<(), F
             None => std::future::pending().await,
         }
     };
-    tokio::pin!(end);
+    tokio::select! {
+        written = write(items, &options) => written?,
+        () = end => {}
+        () = settings.interrupt.wait() => {}
+    }
+    client.close(Duration::from_secs(5)).await;
+    Ok(())
+}
+
+/// Writes what comes until a limit is reached. Each line is written at once: nothing is
+/// left when this is dropped.
+async fn write(
+    mut items: mpsc::Receiver<Result<Item, Failure>>,
+    options: &Record,
+) -> Result<(), Failure> {
+    let mut out = None;
     let (mut bytes, mut count) = (0, 0);
     let most_bytes = options.size_limit_in_bytes.unwrap_or(u64::MAX);
     let most = options.message_count_limit.unwrap_or(u64::MAX);
     while bytes < most_bytes && count < most {
-        let batch = tokio::select! {
-            batch = batches.recv() => batch,
-            () = &mut end => break,
-            _interrupted = tokio::signal::ctrl_c() => break,
+        let Some(item) = items.recv().await.transpose()? else { break };
+        // Not before a channel is there: a failure leaves an earlier recording alone.
+        let out = match &mut out {
+            Some(out) => out,
+            None => out.insert(open(options)?),
         };
-        let Some(batch) = batch.transpose()? else { break };
+        let Item::Batch(batch) = item else { continue };
         let left = usize::try_from(most - count).unwrap_or(usize::MAX);
         let Some((line, messages)) = written(batch, left) else { continue };
         let wrote = writeln!(out, "{line}").and_then(|()| out.flush());
@@ -65,63 +79,80 @@ pub(crate) async fn record(settings: &Settings, options: Record) -> Result<(), F
         bytes += line.len() as u64 + 1;
         count += messages;
     }
-    client.close(Duration::from_secs(5)).await;
     Ok(())
 }
 
-/// Puts together what came at once, up to a position of the service.
-fn gather(mut subscription: Subscription, to: mpsc::Sender<Result<Batch, Failure>>) {
-    tokio::spawn(async move {
-        let channel = subscription.id().to_owned();
-        let mut messages = Vec::new();
-        loop {
-            // What is here is taken; when nothing is, the batch is over.
-            let next = tokio::select! {
-                biased;
-                next = subscription.next() => next,
-                () = std::future::ready(()), if !messages.is_empty() => {
-                    if send(&to, &channel, &mut messages).await { continue } else { return }
-                }
-            };
-            match next {
-                Some(Delivery::Message(message)) => {
-                    let last = message.next_position().is_some();
-                    messages.push(message);
-                    if last && !send(&to, &channel, &mut messages).await {
-                        return;
-                    }
-                }
-                Some(Delivery::Gap(gap)) => eprintln!("{channel}: messages are missing: {gap:?}"),
-                Some(Delivery::Ended(error)) => {
-                    let _gone = to.send(Err(format!("{channel}: {}", why(&error)))).await;
+fn open(options: &Record) -> Result<Box<dyn Write>, Failure> {
+    let Some(path) = &options.output_file else { return Ok(Box::new(std::io::stdout())) };
+    let file = File::create(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(Box::new(BufWriter::new(file)))
+}
+
+/// Subscribes, and puts together what comes at once, up to a position of the service.
+async fn gather(
+    client: Client,
+    channel: String,
+    wanted: Subscribe,
+    to: mpsc::Sender<Result<Item, Failure>>,
+) {
+    let mut subscription = match client.subscribe(&channel, wanted).await {
+        Ok(subscription) => subscription,
+        Err(error) => return tell_end(&to, &channel, &error).await,
+    };
+    let mut messages = Vec::new();
+    if to.send(Ok(Item::Subscribed)).await.is_err() {
+        return;
+    }
+    loop {
+        // What is here is taken; when nothing is, the batch is over.
+        let next = tokio::select! {
+            biased;
+            next = subscription.next() => next,
+            () = std::future::ready(()), if !messages.is_empty() => {
+                if send(&to, &channel, &mut messages).await { continue } else { return }
+            }
+        };
+        match next {
+            Some(Delivery::Message(message)) => {
+                let last = message.next_position().is_some();
+                messages.push(message);
+                if last && !send(&to, &channel, &mut messages).await {
                     return;
                 }
-                Some(_) => {}
-                None => return,
             }
+            Some(Delivery::Gap(gap)) => eprintln!("{channel}: messages are missing: {gap:?}"),
+            Some(Delivery::Ended(error)) => return tell_end(&to, &channel, &error).await,
+            Some(_) => {}
+            None => return,
         }
-    });
+    }
+}
+
+async fn tell_end(to: &mpsc::Sender<Result<Item, Failure>>, channel: &str, error: &Error) {
+    let _gone = to.send(Err(format!("{channel}: {}", why(error)))).await;
 }
 
 /// Hands a batch over; false if nobody takes it.
 async fn send(
-    to: &mpsc::Sender<Result<Batch, Failure>>,
+    to: &mpsc::Sender<Result<Item, Failure>>,
     channel: &str,
     messages: &mut Vec<Message>,
 ) -> bool {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
     let (channel, messages) = (channel.to_owned(), std::mem::take(messages));
-    to.send(Ok(Batch { channel, messages, seconds })).await.is_ok()
+    to.send(Ok(Item::Batch(Batch { channel, messages, seconds }))).await.is_ok()
 }
 
 /// A line for at most `most` messages, and how many it has. A byte string, which JSON
 /// cannot say, is told and left out.
 fn written(batch: Batch, most: usize) -> Option<(String, u64)> {
     let Batch { channel, messages, seconds } = batch;
-    let position = messages.iter().find_map(Message::next_position).map(ToString::to_string);
+    // The position is after the last of them: not that of a line that is cut.
+    let last = messages.last().filter(|_| messages.len() <= most);
+    let position = last.and_then(Message::next_position).map(ToString::to_string);
     let mut texts = Vec::new();
     for message in messages.iter().take(most) {
-        match message.as_json().map(str::to_owned).map_or_else(|| to_json(message), Ok) {
+        match line_of(message) {
             Ok(text) => texts.push(text),
             Err(reason) => eprintln!("{channel}: a message is left out: {reason}"),
         }
@@ -134,7 +165,10 @@ fn written(batch: Batch, most: usize) -> Option<(String, u64)> {
     (count > 0).then_some((line, count))
 }
 
-fn to_json(message: &Message) -> Result<String, Failure> {
+fn line_of(message: &Message) -> Result<String, Failure> {
+    if message.as_json().is_some() {
+        return Ok(message.to_string());
+    }
     let value: satori_rtm::Value = message.decode().map_err(|e| why(&e))?;
     serde_json::to_string(&value).map_err(|e| e.to_string())
 }

@@ -28,7 +28,8 @@ struct Recorded {
 
 pub(crate) async fn replay(settings: &Settings, options: Replay) -> Result<(), Failure> {
     let rate = rate(&options.rate)?;
-    let mut sender = Sender::new(connect(settings).await?, settings.acks);
+    let Some(client) = connect(settings).await? else { return Ok(()) };
+    let mut sender = Sender::new(client, settings.acks);
     let start = Instant::now();
     for _ in 0..options.repeats.unwrap_or(1) {
         let mut input: Box<dyn AsyncBufRead + Unpin> = match &options.input_file {
@@ -39,12 +40,15 @@ pub(crate) async fn replay(settings: &Settings, options: Replay) -> Result<(), F
             None => Box::new(BufReader::new(tokio::io::stdin())),
         };
         let channel = options.override_channel.as_deref();
-        let played = tokio::select! {
-            played = play(&mut input, &mut sender, rate, channel) => played.map(|()| true),
-            _interrupted = tokio::signal::ctrl_c() => Ok(false),
-        };
-        if !played? {
-            break;
+        let playing = play(&mut input, &mut sender, rate, channel);
+        match settings.interrupt.unless(playing).await {
+            Some(Ok(true)) => {}
+            Some(Ok(false)) | None => break,
+            Some(Err(reason)) => {
+                // What was sent before a bad line is waited for.
+                sender.finish().await?;
+                return Err(reason);
+            }
         }
     }
     let sent = sender.sent();
@@ -55,12 +59,13 @@ pub(crate) async fn replay(settings: &Settings, options: Replay) -> Result<(), F
     Ok(())
 }
 
+/// Plays a recording once; false if a message failed.
 async fn play(
     input: &mut (dyn AsyncBufRead + Unpin),
     sender: &mut Sender,
     rate: Option<f64>,
     channel: Option<&str>,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let mut input = input;
     let mut begin = None;
     let mut number = 0_u64;
@@ -82,10 +87,12 @@ async fn play(
             tokio::time::sleep_until(from + Duration::from_secs_f64(after)).await;
         }
         for message in recorded.messages {
-            sender.send(channel.unwrap_or(&recorded.subscription_id), message).await?;
+            if !sender.send(channel.unwrap_or(&recorded.subscription_id), message).await {
+                return Ok(false);
+            }
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// How many times as fast; nothing for without waits.

@@ -20,21 +20,22 @@ const AT_A_TIME: usize = 500;
 const LONGEST: u64 = 16 << 20;
 
 pub(crate) async fn publish(settings: &Settings, channel: &str) -> Result<(), Failure> {
-    let mut sender = Sender::new(connect(settings).await?, settings.acks);
+    let Some(client) = connect(settings).await? else { return Ok(()) };
+    let mut sender = Sender::new(client, settings.acks);
     if !settings.json {
         print(&format!("Sending input to {channel}, press C-d or C-c to stop"))?;
     }
     let mut input = BufReader::new(tokio::io::stdin());
-    loop {
-        let line = tokio::select! {
-            line = line(&mut input) => line?,
-            _interrupted = tokio::signal::ctrl_c() => None,
-        };
+    let read = loop {
+        let Some(line) = settings.interrupt.unless(line(&mut input)).await else { break Ok(()) };
         match line {
-            Some(line) => sender.send(channel, value(line.trim_end())).await?,
-            None => return sender.finish().await,
+            Ok(Some(line)) if sender.send(channel, value(line.trim_end())).await => {}
+            Ok(_) => break Ok(()),
+            Err(reason) => break Err(reason),
         }
-    }
+    };
+    // What was sent before a bad line is waited for.
+    sender.finish().await.and(read)
 }
 
 /// Reads a line of bounded length.
@@ -58,31 +59,36 @@ pub(crate) struct Sender {
     acks: bool,
     waiting: JoinSet<Result<(), Error>>,
     sent: u64,
+    failed: u64,
+    /// Why the first one failed.
+    reason: Option<Failure>,
 }
 
 impl Sender {
     pub(crate) fn new(client: Client, acks: bool) -> Self {
-        Self { client, acks, waiting: JoinSet::new(), sent: 0 }
+        Self { client, acks, waiting: JoinSet::new(), sent: 0, failed: 0, reason: None }
     }
 
-    /// Publishes; fails if an earlier message was refused.
-    pub(crate) async fn send(&mut self, channel: &str, message: Value) -> Result<(), Failure> {
+    /// Publishes. False if something failed, this or an earlier message: no more
+    /// should be sent, and [`finish`](Self::finish) says why.
+    pub(crate) async fn send(&mut self, channel: &str, message: Value) -> bool {
         self.sent += 1;
         if !self.acks {
             let posted = self.client.publish_unacknowledged(channel, &message).await;
-            return posted.map_err(|e| why(&e));
+            self.judge(posted);
+            return self.failed == 0;
         }
         while self.waiting.len() >= AT_A_TIME {
-            self.take_answer().await?;
+            self.take_answer().await;
         }
         while let Some(answer) = self.waiting.try_join_next() {
-            judge(answer)?;
+            self.judge(flat(answer));
         }
         let (client, channel) = (self.client.clone(), channel.to_owned());
         // On one thread tasks begin in the order in which they were made.
         let publish = async move { client.publish(&channel, &message).await.map(drop) };
         self.waiting.spawn(publish);
-        Ok(())
+        self.failed == 0
     }
 
     /// Returns how many were sent.
@@ -90,55 +96,71 @@ impl Sender {
         self.sent
     }
 
-    async fn take_answer(&mut self) -> Result<(), Failure> {
-        match self.waiting.join_next().await {
-            Some(answer) => judge(answer),
-            None => Ok(()),
+    async fn take_answer(&mut self) {
+        if let Some(answer) = self.waiting.join_next().await {
+            self.judge(flat(answer));
+        }
+    }
+
+    fn judge(&mut self, answer: Result<(), Error>) {
+        if let Err(error) = answer {
+            self.failed += 1;
+            self.reason.get_or_insert_with(|| why(&error));
         }
     }
 
     /// Waits for the answers that are due, and closes the connection.
     pub(crate) async fn finish(mut self) -> Result<(), Failure> {
         while !self.waiting.is_empty() {
-            self.take_answer().await?;
+            self.take_answer().await;
         }
         let report = self.client.close(Duration::from_secs(5)).await;
-        match report.unacknowledged + report.unsent {
-            0 => Ok(()),
-            left => Err(format!("{left} messages were not acknowledged")),
+        let (sent, failed) = (self.sent, self.failed);
+        match (self.reason, report.unacknowledged + report.unsent) {
+            (None, 0) => Ok(()),
+            (None, left) => Err(format!("{left} of {sent} messages were not acknowledged")),
+            (Some(reason), _) if sent == 1 => Err(reason),
+            (Some(reason), _) => Err(format!("{failed} of {sent} messages failed: {reason}")),
         }
     }
 }
 
-fn judge(answer: Result<Result<(), Error>, tokio::task::JoinError>) -> Result<(), Failure> {
-    match answer {
-        Ok(answer) => answer.map_err(|e| why(&e)),
-        Err(error) => Err(error.to_string()),
-    }
+/// A task that publishes does not panic; if one did, its message is not known of.
+fn flat(answer: Result<Result<(), Error>, tokio::task::JoinError>) -> Result<(), Error> {
+    answer.unwrap_or(Err(Error::Closed))
 }
 
 pub(crate) async fn write(settings: &Settings, key: &str, text: &str) -> Result<(), Failure> {
-    let client = connect(settings).await?;
+    let Some(client) = connect(settings).await? else { return Ok(()) };
     let value = value(text);
-    let written = match settings.acks {
-        true => client.write(key, &value).await.map(drop),
-        false => client.write_unacknowledged(key, &value).await,
+    let written = async {
+        match settings.acks {
+            true => client.write(key, &value).await.map(drop),
+            false => client.write_unacknowledged(key, &value).await,
+        }
     };
-    written.map_err(|e| why(&e))?;
-    close(&client).await
+    end(settings, &client, written).await
 }
 
 pub(crate) async fn delete(settings: &Settings, key: &str) -> Result<(), Failure> {
-    let client = connect(settings).await?;
-    let deleted = match settings.acks {
-        true => client.delete(key).await.map(drop),
-        false => client.delete_unacknowledged(key).await,
+    let Some(client) = connect(settings).await? else { return Ok(()) };
+    let deleted = async {
+        match settings.acks {
+            true => client.delete(key).await.map(drop),
+            false => client.delete_unacknowledged(key).await,
+        }
     };
-    deleted.map_err(|e| why(&e))?;
-    close(&client).await
+    end(settings, &client, deleted).await
 }
 
-async fn close(client: &Client) -> Result<(), Failure> {
+/// Does the one thing that was asked for.
+async fn end(
+    settings: &Settings,
+    client: &Client,
+    task: impl Future<Output = Result<(), Error>>,
+) -> Result<(), Failure> {
+    let Some(done) = settings.interrupt.unless(task).await else { return Ok(()) };
+    done.map_err(|e| why(&e))?;
     match client.close(Duration::from_secs(5)).await.is_clean() {
         true => Ok(()),
         false => Err("the connection ended before everything was sent".to_owned()),

@@ -3,16 +3,23 @@
 use std::io::{ErrorKind, Write};
 
 use satori_rtm::{Client, Error, Event, Message, Value};
+use serde_json::json;
 
-use crate::{Failure, settings::Settings};
+use crate::{
+    Failure,
+    settings::{Settings, without_user},
+};
 
-/// Connects, and tells on stderr how it goes on.
-pub(crate) async fn connect(settings: &Settings) -> Result<Client, Failure> {
+/// Connects, and tells on stderr how it goes on; nothing if it was interrupted.
+pub(crate) async fn connect(settings: &Settings) -> Result<Option<Client>, Failure> {
     let Settings { endpoint, appkey, verbosity, .. } = settings;
-    eprintln!("Connecting to {endpoint} using appkey {appkey}");
+    eprintln!("Connecting to {} using appkey {appkey}", without_user(endpoint));
     let client = Client::new(settings.config()).map_err(|e| why(&e))?;
     let (mut events, verbosity) = (client.events(), *verbosity);
-    client.start().await.map_err(|e| why(&e))?;
+    let Some(started) = settings.interrupt.unless(client.start()).await else {
+        return Ok(None);
+    };
+    started.map_err(|e| why(&e))?;
     eprintln!("Connected");
     tokio::spawn(async move {
         // The connection that was just told of.
@@ -30,7 +37,7 @@ pub(crate) async fn connect(settings: &Settings) -> Result<Client, Failure> {
             }
         }
     });
-    Ok(client)
+    Ok(Some(client))
 }
 
 /// An error with its causes and what to try.
@@ -70,5 +77,27 @@ pub(crate) fn shown(settings: &Settings, message: &Message) -> String {
             Err(_) => message.to_string(),
         },
         false => message.to_string(),
+    }
+}
+
+/// A message for programs: JSON, with byte strings as `{"$bytes": "00ff"}`.
+pub(crate) fn for_programs(message: &Message) -> String {
+    match message.decode::<Value>() {
+        Ok(value) if message.as_json().is_none() => plain(&value).to_string(),
+        _ => message.to_string(),
+    }
+}
+
+fn plain(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Bytes(bytes) => {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            json!({"$bytes": hex})
+        }
+        Value::List(items) => items.iter().map(plain).collect(),
+        Value::Map(fields) => {
+            fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect()
+        }
+        other => serde_json::to_value(other).unwrap_or_default(),
     }
 }

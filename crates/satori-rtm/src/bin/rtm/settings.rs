@@ -3,11 +3,12 @@
 use std::{env, fs, io::ErrorKind, path::PathBuf};
 
 use clap::ValueEnum;
-use satori_rtm::{Config, Mode, Protocol};
+use satori_rtm::{Config, Mode, Overflow, Protocol};
 use serde::Deserialize;
 
 use crate::{
     Failure,
+    interrupt::Interrupt,
     options::{Delivery, Options},
 };
 
@@ -23,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) prettify: bool,
     pub(crate) acks: bool,
     pub(crate) json: bool,
+    pub(crate) interrupt: Interrupt,
 }
 
 /// The options that a file may hold.
@@ -90,12 +92,15 @@ impl Settings {
             prettify: options.prettify_json || file.prettify_json,
             acks: !(options.disable_acks || file.disable_acks),
             json: options.json,
+            interrupt: Interrupt::listen(),
         };
         Ok(settings)
     }
 
     pub(crate) fn config(&self) -> Config {
         let config = Config::new(&self.endpoint, &self.appkey).protocol(self.protocol);
+        // A pipe that is faster than the service waits for it.
+        let config = config.outbox_overflow(Overflow::Block);
         match &self.role {
             Some((name, secret)) => config.role(name, secret.as_str()),
             None => config,
@@ -107,8 +112,9 @@ impl Layer {
     /// Says what is taken from where, but for the secret.
     fn echo(&self, place: &str) {
         let hidden = self.role_secret.as_ref().map(|_| "[hidden]".to_owned());
+        let endpoint = self.endpoint.as_deref().map(without_user);
         for (name, value) in [
-            ("endpoint", &self.endpoint),
+            ("endpoint", &endpoint),
             ("appkey", &self.appkey),
             ("role_name", &self.role_name),
             ("role_secret", &hidden),
@@ -119,6 +125,16 @@ impl Layer {
                 eprintln!("From {place}: {name} = {value}");
             }
         }
+    }
+}
+
+/// An address as it may be shown: what stands before an `@` may be a password.
+pub(crate) fn without_user(endpoint: &str) -> String {
+    let (scheme, rest) = endpoint.split_once("://").unwrap_or(("", endpoint));
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match host.rfind('@').and_then(|at| rest.get(at + 1..)) {
+        Some(shown) => format!("{scheme}://[hidden]@{shown}"),
+        None => endpoint.to_owned(),
     }
 }
 
