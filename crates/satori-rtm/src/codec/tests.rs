@@ -335,3 +335,14 @@ proptest! {
         }
     }
 }
+
+/// What a program has as JSON already is not written anew.
+#[test]
+fn raw_json_is_sent_as_it_is() {
+    let text = "{\"b\":1.50, \"a\":[ ]}";
+    let raw = serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
+    match Protocol::Json.message(&raw).unwrap() {
+        Payload::Json(written) => assert_eq!(&*written, text),
+        Payload::Cbor(_) => panic!("not JSON"),
+    }
+}
