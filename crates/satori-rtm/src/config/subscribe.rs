@@ -212,6 +212,10 @@ impl Subscribe {
     }
 
     /// Whether it says where to start.
+    pub(crate) const fn has_period(&self) -> bool {
+        self.period.is_some()
+    }
+
     pub(crate) const fn has_start(&self) -> bool {
         self.position.is_some() || self.history.is_some()
     }

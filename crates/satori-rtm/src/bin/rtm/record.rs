@@ -121,9 +121,19 @@ async fn gather(
                 }
             }
             Some(Delivery::Gap(gap)) => eprintln!("{channel}: messages are missing: {gap:?}"),
-            Some(Delivery::Ended(error)) => return tell_end(&to, &channel, &error).await,
+            Some(Delivery::Ended(error)) => {
+                if messages.is_empty() || send(&to, &channel, &mut messages).await {
+                    tell_end(&to, &channel, &error).await;
+                }
+                return;
+            }
             Some(_) => {}
-            None => return,
+            None => {
+                if !messages.is_empty() {
+                    let _gone = send(&to, &channel, &mut messages).await;
+                }
+                return;
+            }
         }
     }
 }
@@ -147,15 +157,19 @@ async fn send(
 /// cannot say, is told and left out.
 fn written(batch: Batch, most: usize) -> Option<(String, u64)> {
     let Batch { channel, messages, seconds } = batch;
-    // The position is after the last of them: not that of a line that is cut.
-    let last = messages.last().filter(|_| messages.len() <= most);
-    let position = last.and_then(Message::next_position).map(ToString::to_string);
     let mut texts = Vec::new();
-    for message in messages.iter().take(most) {
+    let mut position = None;
+    for message in &messages {
+        if texts.len() == most {
+            // It is after the last of them, and not that of a line that is cut.
+            position = None;
+            break;
+        }
         match line_of(message) {
             Ok(text) => texts.push(text),
             Err(reason) => eprintln!("{channel}: a message is left out: {reason}"),
         }
+        position = message.next_position().map(ToString::to_string);
     }
     let (id, position, count) = (json!(channel), json!(position), texts.len() as u64);
     let line = format!(

@@ -72,8 +72,8 @@ impl Sender {
     /// Publishes. False if something failed, this or an earlier message: no more
     /// should be sent, and [`finish`](Self::finish) says why.
     pub(crate) async fn send(&mut self, channel: &str, message: Value) -> bool {
-        self.sent += 1;
         if !self.acks {
+            self.sent += 1;
             let posted = self.client.publish_unacknowledged(channel, &message).await;
             self.judge(posted);
             return self.failed == 0;
@@ -84,6 +84,7 @@ impl Sender {
         while let Some(answer) = self.waiting.try_join_next() {
             self.judge(flat(answer));
         }
+        self.sent += 1;
         let (client, channel) = (self.client.clone(), channel.to_owned());
         // On one thread tasks begin in the order in which they were made.
         let publish = async move { client.publish(&channel, &message).await.map(drop) };
@@ -139,7 +140,7 @@ pub(crate) async fn write(settings: &Settings, key: &str, text: &str) -> Result<
             false => client.write_unacknowledged(key, &value).await,
         }
     };
-    end(settings, &client, written).await
+    end(&client, written).await
 }
 
 pub(crate) async fn delete(settings: &Settings, key: &str) -> Result<(), Failure> {
@@ -150,17 +151,16 @@ pub(crate) async fn delete(settings: &Settings, key: &str) -> Result<(), Failure
             false => client.delete_unacknowledged(key).await,
         }
     };
-    end(settings, &client, deleted).await
+    end(&client, deleted).await
 }
 
-/// Does the one thing that was asked for.
+/// Does the one thing that was asked for; its answer, which has a deadline, is waited
+/// for even if it is interrupted.
 async fn end(
-    settings: &Settings,
     client: &Client,
     task: impl Future<Output = Result<(), Error>>,
 ) -> Result<(), Failure> {
-    let Some(done) = settings.interrupt.unless(task).await else { return Ok(()) };
-    done.map_err(|e| why(&e))?;
+    task.await.map_err(|e| why(&e))?;
     match client.close(Duration::from_secs(5)).await.is_clean() {
         true => Ok(()),
         false => Err("the connection ended before everything was sent".to_owned()),

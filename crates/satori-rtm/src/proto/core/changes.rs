@@ -18,7 +18,7 @@ use crate::{
     codec::{Payload, Pdu},
     config::Subscribe,
     delivery::GapReason,
-    error::Error,
+    error::{Error, Refusal},
     proto::{
         pdu::{self, Positioned},
         subscription::{Swap, Waiter},
@@ -83,10 +83,11 @@ impl<R> Core<R> {
             }
             return;
         }
-        // From here it goes on, whatever the mode; without a position, that is a gap.
-        let tracked = sub.position.is_some();
-        if !tracked {
-            sub.position = position;
+        // From here it goes on, whatever the mode: where delivery stopped. What a view with
+        // a period has counted and not said yet is behind the position of its last rows.
+        // Without a position, there is a gap.
+        if sub.position.is_none() || !sub.options.has_period() {
+            sub.position = position.or_else(|| sub.position.take());
         }
         let unknown = sub.position.is_none();
         if unknown {
@@ -119,14 +120,30 @@ impl<R> Core<R> {
         };
         let Some(sub) = self.subscriptions.get_mut(id) else { return self.stray() };
         let Swap::Joining(options) = std::mem::take(&mut sub.swap) else { return self.stray() };
+        let refusal = if ok { None } else { Some(pdu::refusal(pdu, pdu::SUBSCRIBE)) };
+        // Our position was refused, not the options: they are asked for once more.
+        let of_position = |refusal: &Refusal| {
+            refusal.code.contains("position") || refusal.reason.contains("osition")
+        };
+        if refusal.as_ref().is_some_and(of_position)
+            && !options.has_start()
+            && sub.position.take().is_some()
+        {
+            sub.swap = Swap::Joining(options);
+            self.control.push_back(Control::SwapJoin(id.to_owned()));
+            return self.tell_gap(id, GapReason::Expired, None);
+        }
         let waiter = sub.changing.take();
-        let result = if ok {
-            sub.options = *options;
-            let _nobody = sub.accepted(position);
-            done()
-        } else {
-            self.swap_back(id);
-            Err(Error::Refused(pdu::refusal(pdu, pdu::SUBSCRIBE)))
+        let result = match refusal {
+            None => {
+                sub.options = *options;
+                let _nobody = sub.accepted(position);
+                done()
+            }
+            Some(refusal) => {
+                self.swap_back(id);
+                Err(Error::Refused(refusal))
+            }
         };
         if let Some(waiter) = waiter {
             self.answer(id, waiter, result);

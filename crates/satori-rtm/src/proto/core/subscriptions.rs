@@ -273,7 +273,7 @@ impl<R> Core<R> {
 
     pub(super) fn deliver(&mut self, id: &str, messages: &[Raw<'_>], position: Option<Position>) {
         let Some(sub) = self.subscriptions.get_mut(id) else { return self.stray() };
-        if sub.phase != Phase::Subscribed {
+        if sub.phase != Phase::Subscribed || matches!(sub.swap, Swap::Joining(_)) {
             return self.stray();
         }
         let delivered = sub.deliver(messages, position);
@@ -348,6 +348,9 @@ impl<R> Core<R> {
                 continue;
             }
             let was_subscribed = sub.phase == Phase::Subscribed;
+            // What is live goes on live: a position that a change has left is no longer one.
+            let was_placed =
+                sub.started && !sub.options.mode.tracks() && sub.position.take().is_some();
             if sub.is_leaving() {
                 // The next in line begins with the next connection.
                 let next = sub.next.take();
@@ -361,7 +364,7 @@ impl<R> Core<R> {
             if sub.phase != Phase::Unsubscribed {
                 sub.enter(&id, Phase::Unsubscribed, &self.trace);
             }
-            let lost_position = was_subscribed && sub.position.is_none();
+            let lost_position = (was_subscribed || was_placed) && sub.position.is_none();
             // What was begun is lost; what has not begun waits for the next connection.
             let changing = match sub.change.is_some() && !was_subscribed {
                 true => None,

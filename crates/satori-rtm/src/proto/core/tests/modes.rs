@@ -147,6 +147,57 @@ fn a_change_to_live_messages_forgets_the_position() {
     assert_eq!(take(&mut reader), ["Unknown None"]);
 }
 
+/// A view's position moves with what is shown; where it was left may be far ahead.
+#[test]
+fn a_change_goes_on_where_delivery_stopped() {
+    let (mut bench, mut reader) = viewing();
+    bench.core.change(bench.now, "c", 0, filter("two"), 'x');
+    bench.sent();
+    bench.receive(r#"{"action":"rtm/unsubscribe/ok","id":1,"body":{"position":"1:2000"}}"#);
+    assert!(subscribes(&bench.sent(), "two", "1:2000"));
+    // What comes late belongs to nothing.
+    bench.receive(
+        r#"{"action":"rtm/subscription/data","body":{"position":"1:3","messages":[3],"subscription_id":"c"}}"#,
+    );
+    bench.receive(r#"{"action":"rtm/subscribe/ok","id":2,"body":{"position":"1:2000"}}"#);
+    assert_eq!((bench.effects(), take(&mut reader)), (vec!["x ok".into()], vec![]));
+}
+
+#[test]
+fn a_position_that_is_refused_during_a_change_is_a_gap_and_no_refusal() {
+    let (mut bench, mut reader) = viewing();
+    bench.core.change(bench.now, "c", 0, filter("two"), 'x');
+    bench.sent();
+    bench.receive(r#"{"action":"rtm/unsubscribe/ok","id":1,"body":{"position":"1:1"}}"#);
+    bench.sent();
+    bench.receive(
+        r#"{"action":"rtm/subscribe/error","id":2,"body":{"error":"expired_position","reason":"gone"}}"#,
+    );
+    let sent = bench.sent();
+    assert!(sent[0].contains("\"two\"") && !sent[0].contains("position"), "{sent:?}");
+    bench.receive(r#"{"action":"rtm/subscribe/ok","id":3,"body":{"position":"1:9"}}"#);
+    assert_eq!(
+        (bench.effects(), take(&mut reader)),
+        (vec!["x ok".into()], vec!["Expired None".into()])
+    );
+}
+
+#[test]
+fn a_live_subscription_that_is_lost_during_a_change_stays_live() {
+    let mut bench = Bench::live();
+    let (out, mut reader) = inbox(InboxLimits::default(), Overflow::Block);
+    bench.core.subscribe(bench.now, "c", 0, filter("one").mode(Mode::Simple), out, 'u');
+    bench.sent();
+    bench.receive(r#"{"action":"rtm/subscribe/ok","id":0,"body":{"position":"1:1"}}"#);
+    bench.core.change(bench.now, "c", 0, filter("two").mode(Mode::Simple), 'x');
+    bench.sent();
+    bench.receive(r#"{"action":"rtm/unsubscribe/ok","id":1,"body":{"position":"1:1"}}"#);
+    assert!(subscribes(&bench.sent(), "two", "1:1"));
+    bench.reconnect();
+    assert!(!bench.sent()[0].contains("position"));
+    assert_eq!(take(&mut reader), ["Unknown None"]);
+}
+
 #[test]
 fn a_late_answer_to_a_change_counts_and_another_change_waits_for_it() {
     let (mut bench, _reader) = viewing();
