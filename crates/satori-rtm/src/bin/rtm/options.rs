@@ -16,7 +16,7 @@ use satori_rtm::{Mode, Position, Subscribe};
 #[derive(Debug, Parser)]
 #[command(name = "rtm", version, arg_required_else_help = true)]
 pub(crate) struct Options {
-    /// The service: ws:// or wss://host[:port][/path].
+    /// The service: ws:// or wss:// and a host, with a port and a path where it has them.
     #[arg(short, long, global = true)]
     pub(crate) endpoint: Option<String>,
     /// The application's key.
